@@ -1,0 +1,142 @@
+"""The engine: one database URL, for the course's own queries and for Celery's result backend."""
+
+import os
+import weakref
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sa
+from celery.exceptions import ImproperlyConfigured
+
+from tutorial.workspace import home
+
+RESULT_BACKEND_VARIABLE = "CELERY_RESULT_BACKEND"
+RESULTS_FILE = "results.db"
+BUSY_TIMEOUT = 30  # seconds for which SQLite waits for another process's write to end
+
+_engines: weakref.WeakSet[sa.Engine] = weakref.WeakSet()
+
+
+def database_url() -> sa.URL:
+    """Return the one setting: where the results are.
+
+    Returns
+    -------
+    sqlalchemy.URL
+        The URL in the environment variable ``CELERY_RESULT_BACKEND`` without Celery's prefix
+        ``db+``, or else that of the file ``results.db`` in the workspace, by its absolute path.
+
+    Raises
+    ------
+    celery.exceptions.ImproperlyConfigured
+        If the variable names no SQL database.
+    """
+    backend = os.environ.get(RESULT_BACKEND_VARIABLE)
+    if not backend:
+        return sqlite_url(home() / RESULTS_FILE)
+    if not backend.startswith("db+"):
+        scheme = backend.partition(":")[0]
+        raise ImproperlyConfigured(
+            f"{RESULT_BACKEND_VARIABLE} has the scheme {scheme!r}, which is no SQL database: "
+            "write db+ and an SQLAlchemy URL, such as db+postgresql+psycopg://user@host/name."
+        )
+    return sa.make_url(backend.removeprefix("db+"))
+
+
+def sqlite_url(path: Path) -> sa.URL:
+    """Return the URL of an SQLite file.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        The file; it is made absolute, so that every process opens the same one.
+
+    Returns
+    -------
+    sqlalchemy.URL
+    """
+    return sa.URL.create("sqlite", database=str(path.resolve()))
+
+
+def make_engine(url: sa.URL | str | None = None, **options: Any) -> sa.Engine:
+    """Make an engine with the course's settings.
+
+    Parameters
+    ----------
+    url : sqlalchemy.URL or str, optional
+        By default `database_url`.
+    **options
+        What `sqlalchemy.create_engine` takes, such as ``echo=True``.
+
+    Returns
+    -------
+    sqlalchemy.Engine
+        It has not connected yet: an engine does so when it is first asked to.
+
+    Raises
+    ------
+    celery.exceptions.ImproperlyConfigured
+        If the URL is not one that SQLAlchemy can read, if it does not know the scheme, or if the
+        driver is not installed.
+    """
+    try:
+        url = sa.make_url(url or database_url())
+        return configure_engine(sa.create_engine(url, **options))
+    except sa.exc.NoSuchModuleError as error:
+        raise ImproperlyConfigured(
+            f"SQLAlchemy knows no database of the scheme {url.drivername!r}: "
+            "use sqlite, postgresql+psycopg or mysql+pymysql."
+        ) from error
+    except ModuleNotFoundError as error:
+        raise ImproperlyConfigured(
+            f"The driver {error.name!r} for {url.drivername!r} is not installed: "
+            f"install it, or name another one in the URL."
+        ) from error
+    except sa.exc.ArgumentError as error:
+        raise ImproperlyConfigured(
+            "The database URL cannot be read: it has the form dialect+driver://user:password@host/name."
+        ) from error
+
+
+def configure_engine(engine: sa.Engine) -> sa.Engine:
+    """Apply the course's settings to an engine, whoever made it.
+
+    Celery calls it for each engine that its result backend makes (its setting
+    ``database_engine_callback``), and `tutorial.broker` for the queue's engine.
+
+    Parameters
+    ----------
+    engine : sqlalchemy.Engine
+
+    Returns
+    -------
+    sqlalchemy.Engine
+        The same engine.
+    """
+    if engine.dialect.name == "sqlite":
+        sa.event.listen(engine, "connect", _set_pragmas)
+    _engines.add(engine)
+    return engine
+
+
+def _set_pragmas(connection: Any, _record: Any) -> None:
+    # The timeout comes first, because the change to WAL needs the file for a moment.
+    connection.execute(f"PRAGMA busy_timeout = {BUSY_TIMEOUT * 1000}")
+    # Readers and the writer do not wait for each other, https://sqlite.org/wal.html
+    connection.execute("PRAGMA journal_mode = WAL")
+    # With WAL, a crash of a program loses nothing; a power cut can lose the last commits.
+    connection.execute("PRAGMA synchronous = NORMAL")
+
+
+def _drop_inherited_connections() -> None:
+    """Forget, in a forked child, the connections that belong to its parent.
+
+    ``close=False`` leaves the parent's own use of them alone,
+    https://docs.sqlalchemy.org/en/21/core/pooling.html#pooling-multiprocessing
+    """
+    for engine in _engines:
+        engine.dispose(close=False)
+
+
+if hasattr(os, "register_at_fork"):  # not on Windows, which has no fork
+    os.register_at_fork(after_in_child=_drop_inherited_connections)
