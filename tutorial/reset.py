@@ -1,0 +1,120 @@
+"""Delete workspaces, never one in use: what ``python -m tutorial reset`` runs."""
+
+import os
+import shutil
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing, suppress
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from tutorial.broker import QUEUE_FILE
+from tutorial.database import RESULTS_FILE
+from tutorial.workspace import COURSE, HOME_VARIABLE, WORKSPACES
+
+
+def run() -> int:
+    """Delete all workspaces that nothing uses, and print a line for each one.
+
+    Returns
+    -------
+    int
+        The exit code: 0, or 1 if the system did not let a folder be deleted.
+    """
+    folders = list(workspaces())
+    if not folders:
+        print("There is no workspace.")
+    exit_code = 0
+    for folder in folders:
+        try:
+            reason = remove(folder)
+        except OSError as error:
+            reason, exit_code = f"{error.strerror}: {error.filename}", 1
+        name = folder.relative_to(COURSE) if folder.is_relative_to(COURSE) else folder
+        print(f"kept     {name}  {reason}" if reason else f"removed  {name}")
+    return exit_code
+
+
+def workspaces() -> Iterator[Path]:
+    """Yield the folders in ``workspaces``, and the one that ``TUTORIAL_HOME`` names.
+
+    Folders inside a workspace, which belong to notebooks that ran beside another one, come before
+    it.
+    """
+    first = sorted(WORKSPACES.iterdir()) if WORKSPACES.is_dir() else []
+    chosen = os.environ.get(HOME_VARIABLE)
+    if chosen and (home := Path(chosen).resolve()) not in first:
+        first.append(home)
+    for folder in first:
+        if folder.is_dir() and not folder.is_symlink():
+            yield from sorted(folder.glob("beside-*"))
+            yield folder
+
+
+def remove(folder: Path) -> str | None:
+    """Delete what the course has put into a workspace, and the folder if nothing else is in it.
+
+    Parameters
+    ----------
+    folder : pathlib.Path
+
+    Returns
+    -------
+    str or None
+        Why the folder was kept, or None if it is gone.
+
+    Raises
+    ------
+    OSError
+        If the system does not let a file be deleted.
+    """
+    if _is_locked(folder) or any(map(_is_open, folder.glob("*.db"))):
+        return "a notebook or a worker uses it"
+    previous = folder / "previous"
+    _delete_run(previous)
+    with suppress(OSError):
+        previous.rmdir()
+    _delete_run(folder)
+    left = sorted(path.name for path in folder.iterdir())
+    if left:
+        return f"the course's files are gone; it holds others: {', '.join(left)}"
+    folder.rmdir()
+    return None
+
+
+def _delete_run(folder: Path) -> None:
+    """Delete databases, logs and lock: these alone, because a person can name any folder."""
+    for pattern in (f"{RESULTS_FILE}*", f"{QUEUE_FILE}*", "logs/*.log", ".lock"):
+        for path in folder.glob(pattern):
+            path.unlink()
+    with suppress(OSError):  # there is none, or it holds other files
+        (folder / "logs").rmdir()
+
+
+def _is_locked(folder: Path) -> bool:
+    """Tell whether a notebook has opened the workspace."""
+    path = folder / ".lock"
+    if not path.exists():
+        return False
+    lock = FileLock(path)
+    try:
+        lock.acquire(blocking=False)
+    except Timeout:
+        return True
+    lock.release()
+    return False
+
+
+def _is_open(database: Path) -> bool:
+    """Tell whether another process is connected to an SQLite file.
+
+    It has to leave the WAL mode for that, which SQLite allows to the only connection,
+    https://sqlite.org/pragma.html#pragma_journal_mode
+    """
+    with closing(sqlite3.connect(database, timeout=0)) as connection:
+        try:
+            connection.execute("PRAGMA journal_mode = DELETE")
+        except sqlite3.OperationalError:
+            return True
+    return False
