@@ -1,0 +1,278 @@
+"""The notebooks keep to the rules of course_checks, and each rule notices when one does not."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import course_checks
+import nbformat
+import pytest
+from course_checks import CHAPTER_CHECKS, Chapter
+from nbformat import NotebookNode
+from nbformat.v4 import new_code_cell, new_markdown_cell, new_output
+
+from tutorial.notebooks import NOTEBOOKS, SANITIZER, canonical, serialize
+from tutorial.workspace import COURSE
+
+CHAPTERS = [Chapter.read(path) for path in sorted(NOTEBOOKS.glob("*.ipynb"))]
+README = COURSE / "README.md"
+
+
+@pytest.fixture(autouse=True)
+def workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Importing the package's modules, as one check does, makes a folder."""
+    monkeypatch.setenv("TUTORIAL_HOME", str(tmp_path))
+
+
+# The course as it is
+
+
+@pytest.mark.parametrize("check", CHAPTER_CHECKS, ids=lambda check: check.__name__)
+@pytest.mark.parametrize("chapter", CHAPTERS, ids=lambda chapter: chapter.name)
+def test_chapter(chapter: Chapter, check: Callable) -> None:
+    assert check(chapter) == []
+
+
+def test_the_notebooks_are_those_of_the_map() -> None:
+    assert course_checks.map_complaints(chapter.name for chapter in CHAPTERS) == []
+
+
+def test_few_outputs_are_not_compared() -> None:
+    assert course_checks.ignored_complaints(CHAPTERS) == []
+
+
+def test_the_sanitizer_hides_little() -> None:
+    assert course_checks.sanitizer_complaints(SANITIZER.read_text(encoding="utf-8")) == []
+
+
+def test_the_readme_links_to_every_notebook_and_to_nothing_else_that_is_not_there() -> None:
+    text = README.read_text(encoding="utf-8")
+    assert course_checks.broken_links(text, README) == []
+    assert [source for source, alt in course_checks.images(text) if not alt] == []
+    for chapter in CHAPTERS:
+        assert f"](notebooks/{chapter.path.name})" in text
+
+
+def test_spelling(tmp_path: Path) -> None:
+    texts = {f"{chapter.name}.md": chapter.prose for chapter in CHAPTERS}
+    texts |= {f"{chapter.name}.py": chapter.source for chapter in CHAPTERS}
+    for path in [README, *COURSE.glob("tutorial/**/*.*"), *COURSE.glob("tests/*.*")]:
+        if path.suffix in (".md", ".py", ".html"):
+            texts[f"{path.parent.name}-{path.name}"] = path.read_text(encoding="utf-8")
+    assert course_checks.spelling_complaints(texts, tmp_path) == []
+
+
+# The rules, on a good notebook and on bad ones
+
+NAME = "03-add"
+
+
+def code(source: str, *outputs: NotebookNode, tags: tuple[str, ...] = ()) -> NotebookNode:
+    return new_code_cell(source, outputs=list(outputs), metadata={"tags": list(tags)})
+
+
+def value(text: str) -> NotebookNode:
+    return new_output("execute_result", {"text/plain": text})
+
+
+def good_notebook() -> NotebookNode:
+    """Return a notebook of which no rule complains; the bad ones are made from it."""
+    error = new_output("error", ename="ZeroDivisionError", evalue="division by zero", traceback=[])
+    printed = new_output("stream", name="stdout", text="SUCCESS\n")
+    opening = [
+        "# 03. The life of one task\n\nWe send a task. Then we read its result.\n",
+        "| | |",
+        "|---|---|",
+        "| **What you'll do** | Send a task. |",
+        "| **What you'll learn** | What happens to it. |",
+        "| **Prerequisites** | [Chapter 02](#A-task) |",
+        "| **Time** | 15 minutes |",
+    ]
+    cells = [
+        new_markdown_cell("\n".join(opening)),
+        code('from tutorial.workspace import open_workspace\n\n_ = open_workspace("03-add")'),
+        new_markdown_cell("## A task\n\nIt stands in `tutorial/tasks.py` as `tutorial.tasks.add`."),
+        code("2 + 3", value("5")),
+        new_markdown_cell("The sum is five."),
+        code('print("SUCCESS")', printed),
+        new_markdown_cell("It says so.\n\n### Failing\n\n![A failing task](03-add.ipynb)"),
+        code("1 / 0", error, tags=("raises-exception",)),
+        new_markdown_cell("See [the manual](https://docs.celeryq.dev/en/stable/)."),
+        code("import time\n\ntime.sleep(0.1)"),
+        new_markdown_cell("## Recap\n\nOne task."),
+        new_markdown_cell("## What's next\n\nMore of them."),
+    ]
+    run = [cell for cell in cells if cell.cell_type == "code"]
+    for count, cell in enumerate(run, start=1):
+        cell.execution_count = count
+        for output in cell.outputs:
+            if output.output_type == "execute_result":
+                output.execution_count = count
+    return canonical(nbformat.v4.new_notebook(cells=cells), NAME)
+
+
+def saved(notebook: NotebookNode, folder: Path, name: str = NAME) -> Chapter:
+    path = folder / f"{name}.ipynb"
+    path.write_bytes(serialize(notebook))
+    return Chapter.read(path)
+
+
+def replaced(cell: int, old: str, new: str) -> Callable[[NotebookNode], None]:
+    def spoil(notebook: NotebookNode) -> None:
+        assert old in notebook.cells[cell].source
+        notebook.cells[cell].source = notebook.cells[cell].source.replace(old, new)
+
+    return spoil
+
+
+def outputs(cell: int, *outputs: NotebookNode) -> Callable[[NotebookNode], None]:
+    def spoil(notebook: NotebookNode) -> None:
+        notebook.cells[cell].outputs = list(outputs)
+
+    return spoil
+
+
+def tagged(cell: int, *tags: str) -> Callable[[NotebookNode], None]:
+    def spoil(notebook: NotebookNode) -> None:
+        notebook.cells[cell].metadata.tags = list(tags)
+
+    return spoil
+
+
+def counted(cell: int, count: int | None) -> Callable[[NotebookNode], None]:
+    def spoil(notebook: NotebookNode) -> None:
+        notebook.cells[cell].execution_count = count
+
+    return spoil
+
+
+def cleared(notebook: NotebookNode) -> None:
+    for cell in notebook.cells:
+        if cell.cell_type == "code":
+            cell.outputs, cell.execution_count = [], None
+
+
+def saved_by_an_editor(notebook: NotebookNode) -> None:
+    notebook.metadata.language_info.version = "3.11.9"
+
+
+def code_at_the_end(notebook: NotebookNode) -> None:
+    notebook.cells.append(code("1 + 1"))
+
+
+def without(cell: int) -> Callable[[NotebookNode], None]:
+    def spoil(notebook: NotebookNode) -> None:
+        del notebook.cells[cell]
+
+    return spoil
+
+
+def html(text: str) -> NotebookNode:
+    return new_output("display_data", {"text/html": text})
+
+
+HOSTNAME = course_checks.socket.gethostname()
+
+BAD = [
+    ("check_opening", "another number", replaced(0, "# 03.", "# 04.")),
+    ("check_opening", "no title", replaced(0, "# 03. The life of one task", "")),
+    ("check_opening", "no sentence", replaced(0, "We send a task. Then we read its result.", "")),
+    ("check_opening", "a long start", replaced(0, "We send", "We do. We see. We send")),
+    ("check_opening", "a row too few", replaced(0, "**Prerequisites**", "Prerequisites")),
+    ("check_opening", "an empty row", replaced(0, "Send a task.", "")),
+    ("check_opening", "no time", replaced(0, "15 minutes", "a while")),
+    ("check_opening", "a long time", replaced(0, "15 minutes", "90 minutes")),
+    ("check_workspace", "another chapter's workspace", replaced(1, "03-add", "04-results")),
+    ("check_ending", "no recap", replaced(10, "Recap", "Summary")),
+    ("check_ending", "nothing next", without(11)),
+    ("check_ending", "code at the end", code_at_the_end),
+    ("check_headings", "two titles", replaced(10, "One task.", "# Another title")),
+    ("check_headings", "a level left out", replaced(6, "### Failing", "#### Failing")),
+    ("check_headings", "a heading twice", replaced(6, "### Failing", "### A task")),
+    ("check_images", "Markdown", replaced(6, "![A failing task]", "![]")),
+    ("check_images", "HTML", replaced(6, "It says so.", '<img src="a.png">')),
+    ("check_images", "an empty text", replaced(6, "It says so.", '<img src="a.png" alt="">')),
+    ("check_images", "an output", outputs(9, html('<img src="data:image/png;base64,iVBOR">'))),
+    ("check_size", "few cells", without(4)),
+    ("check_size", "a long cell", replaced(9, "time.sleep(0.1)", "time.sleep(0.1)\n" * 12)),
+    ("check_size", "an empty cell", replaced(3, "2 + 3", "# nothing")),
+    ("check_explained", "code after an output", without(4)),
+    ("check_explained", "a heading after an output", replaced(4, "The sum", "## The sum")),
+    ("check_executed", "cleared", cleared),
+    ("check_executed", "out of order", counted(3, 7)),
+    ("check_executed", "one cell not run", counted(9, None)),
+    ("check_outputs_stored", "a value", outputs(3)),
+    ("check_outputs_stored", "printed", outputs(5)),
+    ("check_errors", "an unexpected error", tagged(7)),
+    ("check_errors", "no error", tagged(3, "raises-exception")),
+    ("check_errors", "a warning", outputs(9, new_output("stream", name="stderr", text="Beware"))),
+    ("check_ignored", "no reason", tagged(3, "nbval-ignore-output")),
+    ("check_ignored", "skipped", tagged(3, "nbval-skip")),
+    ("check_ignored", "a comment", replaced(3, "2", "# NBVAL_IGNORE_OUTPUT\n2")),
+    ("check_machine", "the course's folder", outputs(3, value(f"{COURSE / 'workspaces'}"))),
+    ("check_machine", "another's home", outputs(3, html("<pre>/home/ada/course</pre>"))),
+    ("check_machine", "the host", outputs(3, value(f"worker@{HOSTNAME}"))),
+    ("check_canonical", "an editor", saved_by_an_editor),
+    (
+        "check_links",
+        "no such file",
+        replaced(8, "https://docs.celeryq.dev/en/", "../"),
+    ),
+    ("check_links", "no such heading", replaced(0, "#A-task", "#Another-task")),
+    ("check_links", "a heading elsewhere", replaced(0, "#A-task", "03-add.ipynb#Another")),
+    ("check_links", "an unknown host", replaced(8, "docs.celeryq.dev", "docs.example.org")),
+    ("check_links", "a bare address", replaced(8, "See ", "See https://example.org or ")),
+    ("check_links", "no https", replaced(8, "https:", "http:")),
+    ("check_links", "no such image", replaced(6, "(03-add.ipynb)", "(images/a.png)")),
+    ("check_names", "a file", replaced(2, "tutorial/tasks.py", "tutorial/task.py")),
+    ("check_names", "a module", replaced(2, "tutorial.tasks.add", "tutorial.task")),
+    ("check_names", "a function", replaced(2, "tutorial.tasks.add", "tutorial.tasks.plus()")),
+    ("check_real", "eager", replaced(9, "time.sleep(0.1)", "app.conf.task_always_eager = True")),
+    ("check_real", "asleep", replaced(9, "0.1", "3")),
+]
+
+
+@pytest.mark.parametrize("check", CHAPTER_CHECKS, ids=lambda check: check.__name__)
+def test_a_good_notebook_passes(check: Callable, tmp_path: Path) -> None:
+    assert check(saved(good_notebook(), tmp_path)) == []
+
+
+@pytest.mark.parametrize(("name", "what", "spoil"), BAD, ids=[f"{bad[0]}-{bad[1]}" for bad in BAD])
+def test_a_bad_notebook_does_not(name: str, what: str, spoil: Callable, tmp_path: Path) -> None:
+    notebook = good_notebook()
+    spoil(notebook)
+    assert len(getattr(course_checks, name)(saved(notebook, tmp_path))) == 1
+
+
+def test_every_check_was_seen_to_fail() -> None:
+    assert {name for name, _, _ in BAD} == {check.__name__ for check in CHAPTER_CHECKS}
+
+
+@pytest.mark.parametrize("names", [["00-start-here", "02-configuration"], ["01-engine"], []])
+def test_a_notebook_beside_the_map(names: list[str]) -> None:
+    assert course_checks.map_complaints(names)
+
+
+def test_too_many_outputs_not_compared(tmp_path: Path) -> None:
+    notebook = good_notebook()
+    tagged(3, "nbval-ignore-output")(notebook)
+    assert course_checks.ignored_complaints([saved(notebook, tmp_path)])
+
+
+@pytest.mark.parametrize(
+    "rules",
+    [
+        "# Why\n[a]\nregex: TASK\nreplace: T\n" * 11,
+        "[no-reason]\nregex: TASK\nreplace: T\n",
+        "# nbval reads no rule here\n[a]\nregex: TASK\n",
+        "# Hides every number\n[a]\nregex: \\d+\nreplace: N\n",
+    ],
+    ids=["many", "no reason", "not read", "broad"],
+)
+def test_a_bad_sanitizer(rules: str) -> None:
+    assert course_checks.sanitizer_complaints(rules)
+
+
+def test_a_spelling_mistake(tmp_path: Path) -> None:
+    texts = {"good.md": "The result is received.", "bad.md": "The result is rec" + "ieved."}
+    complaints = course_checks.spelling_complaints(texts, tmp_path)
+    assert [line.partition(":")[0] for line in complaints] == ["bad.md"]
