@@ -1,0 +1,250 @@
+"""Plots of stored results that need no colour to be read, each with its text alternative.
+
+Every plot returns matplotlib's Axes. `text_alternative` gives its text, `show` puts both on the
+page. The colours are those of Okabe and Ito, https://jfly.uni-koeln.de/color/, which people with
+any kind of colour vision can tell apart; a hatch says the same again.
+"""
+
+import io
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+from IPython.display import display
+from matplotlib import dates
+from matplotlib.axes import Axes
+from matplotlib.ticker import MaxNLocator
+
+STYLES = {  # state -> colour and hatch
+    "PENDING": ("#F0E442", ""),
+    "STARTED": ("#56B4E9", ".."),
+    "RETRY": ("#E69F00", "\\\\"),
+    "SUCCESS": ("#0072B2", ""),
+    "FAILURE": ("#D55E00", "//"),
+    "REVOKED": ("#CC79A7", "xx"),
+}
+OTHER = ("#999999", "++")  # a state of somebody's own
+WAITING = ("#F0E442", "//")
+RUNNING = ("#0072B2", "")
+BARS = 30  # about as many in a plot over time
+STEPS = pd.to_timedelta(
+    [
+        *("10ms", "20ms", "50ms", "100ms", "200ms", "500ms", "1s", "2s", "5s", "10s", "30s"),
+        *("1min", "2min", "5min", "10min", "30min", "1h", "3h", "6h", "12h", "1D", "7D"),
+    ]
+)
+
+
+def plot_states(
+    results: pd.DataFrame, *, step: str | None = None, axes: Axes | None = None
+) -> Axes:
+    """Draw how many tasks were done when, by state.
+
+    Parameters
+    ----------
+    results : pandas.DataFrame
+        From `tutorial.results.load_results`, with ``status`` and ``date_done``.
+    step : str, optional
+        The width of a bar, as in ``"5min"``; by default a round one for about `BARS` bars.
+    axes : matplotlib.axes.Axes, optional
+        Where to draw; by default on a figure of its own.
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+    """
+    axes = axes or _new_axes()
+    dated = results.dropna(subset=["date_done"])
+    states = dated["status"].cat.remove_unused_categories()
+    width = pd.Timedelta(step) if step else _step(dated["date_done"])
+    counts = pd.crosstab(dated["date_done"].dt.floor(width), states)
+    below = np.zeros(len(counts))
+    for state in counts.columns:
+        color, hatch = STYLES.get(state, OTHER)
+        bars = axes.bar(counts.index, counts[state], width, below, align="edge", label=state)
+        plt.setp(bars, facecolor=color, hatch=hatch, edgecolor="white")
+        below += counts[state].to_numpy()
+    if len(counts):
+        axes.legend(title="state")
+        axes.xaxis.set_major_formatter(dates.ConciseDateFormatter(axes.xaxis.get_major_locator()))
+    axes.set(title="Tasks over time", xlabel="date_done (UTC)", ylabel=f"tasks in {_words(width)}")
+    listed = ", ".join(f"{n} {state}" for state, n in states.value_counts(sort=False).items())
+    undated = len(results) - len(dated)
+    left_out = f" Not drawn: {undated} without a date_done." if undated else ""
+    return _describe(axes, f"Bars over time, stacked by state: {listed or 'no task'}.{left_out}")
+
+
+def plot_running_times(timings: pd.DataFrame, *, axes: Axes | None = None) -> Axes:
+    """Draw how long tasks ran, by the task's name: a box for the middle half, a line at the median.
+
+    Parameters
+    ----------
+    timings : pandas.DataFrame
+        From `tutorial.results.join_timings`.
+    axes : matplotlib.axes.Axes, optional
+        Where to draw; by default on a figure of its own.
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+        The seconds are on a logarithmic scale.
+    """
+    axes = axes or _new_axes()
+    ran = timings.dropna(subset=["running"])
+    seconds = ran["running"].dt.total_seconds().clip(lower=1e-4)
+    groups = dict(list(seconds.groupby(ran["name"].astype("str"))))
+    if groups:
+        labels = [f"{name} ({len(times)})" for name, times in groups.items()]
+        look = {"facecolor": "#56B4E9", "hatch": ".."}
+        median = {"color": "black", "linewidth": 2}
+        axes.boxplot(
+            list(groups.values()),
+            orientation="horizontal",
+            tick_labels=labels,
+            patch_artist=True,
+            boxprops=look,
+            medianprops=median,
+        )
+        axes.set_xscale("log")
+        axes.invert_yaxis()
+    axes.set(title="Running times", xlabel="seconds from receipt to result")
+    listed = ", ".join(f"{name} ({len(times)})" for name, times in groups.items())
+    return _describe(axes, f"Box plots of running times, by task: {listed or 'no task'}.")
+
+
+def plot_timeline(timings: pd.DataFrame, *, last: int = 60, axes: Axes | None = None) -> Axes:
+    """Draw each task as a line that first waits and then runs, grouped by worker.
+
+    Parameters
+    ----------
+    timings : pandas.DataFrame
+        From `tutorial.results.join_timings`.
+    last : int
+        Draw so many tasks, those that were sent last.
+    axes : matplotlib.axes.Axes, optional
+        Where to draw; by default on a figure of its own.
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+        Time is in seconds from the first sending.
+    """
+    axes = axes or _new_axes()
+    drawn = timings.dropna(subset=["waiting", "running"]).tail(last)
+    drawn = drawn.sort_values(["worker", "sent_at"])
+    start = (drawn["sent_at"] - drawn["sent_at"].min()).dt.total_seconds()
+    waiting = drawn["waiting"].dt.total_seconds()
+    running = drawn["running"].dt.total_seconds()
+    rows = np.arange(len(drawn))
+    for label, left, width, (color, hatch) in (
+        ("waiting", start, waiting, WAITING),
+        ("running", start + waiting, running, RUNNING),
+    ):
+        axes.barh(rows, width, 0.8, left, label=label, color=color, hatch=hatch, edgecolor="white")
+    workers = drawn["worker"].astype("str").value_counts(sort=False)
+    ends = workers.cumsum()
+    for end in ends[:-1]:
+        axes.axhline(end - 0.5, color="black", linewidth=0.8)
+    axes.set_yticks(ends - workers / 2 - 0.5, [f"{w} ({n})" for w, n in workers.items()])
+    axes.invert_yaxis()
+    if len(drawn):
+        axes.legend()
+    axes.set(title="Waiting and running", xlabel="seconds from the first sending")
+    listed = ", ".join(f"{worker} ({n})" for worker, n in workers.items())
+    text = f"A line for each task, which waits and then runs, by worker: {listed or 'no task'}."
+    return _describe(axes, text)
+
+
+def plot_failures(results: pd.DataFrame, *, axes: Axes | None = None) -> Axes:
+    """Draw how many tasks ended with which exception.
+
+    Parameters
+    ----------
+    results : pandas.DataFrame
+        From `tutorial.results.load_results`, with ``status`` and ``exception``.
+    axes : matplotlib.axes.Axes, optional
+        Where to draw; by default on a figure of its own.
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+    """
+    axes = axes or _new_axes()
+    failed = results.loc[results["status"] == "FAILURE", "exception"]
+    counts = failed.astype("str").fillna("unknown").value_counts().sort_index()
+    counts = counts.sort_values(ascending=False, kind="stable")
+    color, hatch = STYLES["FAILURE"]
+    bars = axes.barh(counts.index, counts, color=color, hatch=hatch, edgecolor="white")
+    axes.bar_label(bars, padding=3)
+    axes.invert_yaxis()
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    axes.set(title="Failures by exception", xlabel="tasks")
+    listed = ", ".join(f"{n} {exception}" for exception, n in counts.items())
+    return _describe(axes, f"Bars of failed tasks by exception: {listed or 'no failure'}.")
+
+
+def text_alternative(axes: Axes) -> str:
+    """Return what a plot of this module says, in words.
+
+    Parameters
+    ----------
+    axes : matplotlib.axes.Axes
+
+    Returns
+    -------
+    str
+        Names, states and numbers of tasks, and no times: it is the same whenever the same is run.
+    """
+    return str(axes.get_label())
+
+
+def show(axes: Axes) -> None:
+    """Put a plot on the notebook's page, with its text alternative.
+
+    Parameters
+    ----------
+    axes : matplotlib.axes.Axes
+        Its figure is closed, so that it is not shown a second time.
+
+    Raises
+    ------
+    ValueError
+        If the Axes were removed from their figure.
+    """
+    picture = io.BytesIO()
+    figure = axes.get_figure(root=True)
+    if figure is None:
+        raise ValueError("These axes were removed from their figure, so there is nothing to show.")
+    figure.savefig(picture, format="png")
+    plt.close(figure)
+    text = text_alternative(axes)
+    display(
+        {"image/png": picture.getvalue(), "text/plain": text},
+        metadata={"image/png": {"alt": text}},
+        raw=True,
+    )
+
+
+def _new_axes() -> Axes:
+    return plt.subplots(figsize=(8, 4), layout="constrained")[1]
+
+
+def _describe(axes: Axes, text: str) -> Axes:
+    if not axes.has_data():
+        axes.text(0.5, 0.5, "nothing to draw", transform=axes.transAxes, ha="center", va="center")
+        axes.set(xticks=[], yticks=[])
+    axes.set_label(text)
+    return axes
+
+
+def _step(times: pd.Series) -> pd.Timedelta:
+    """Return the round width of a bar that gives about `BARS` of them."""
+    span = times.max() - times.min() if len(times) else pd.Timedelta(0)
+    return STEPS[min(STEPS.searchsorted(span / BARS), len(STEPS) - 1)]
+
+
+def _words(width: pd.Timedelta) -> str:
+    """Return a duration as a person writes it: 500 ms, 2 s, 5 min."""
+    units = {"D": "d", "h": "h", "min": "min", "s": "s", "ms": "ms"}
+    unit = next(unit for unit in units if width >= pd.Timedelta(1, unit) or unit == "ms")
+    return f"{width / pd.Timedelta(1, unit):g} {units[unit]}"
