@@ -1,0 +1,321 @@
+"""A real ``celery worker`` process in the background of a notebook or a script."""
+
+import atexit
+import html
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections import deque
+from pathlib import Path
+from string import Template
+from types import TracebackType
+from typing import Self
+
+from filelock import FileLock, Timeout
+
+from tutorial.workspace import home
+
+WINDOWS = sys.platform == "win32"
+DEFAULT_POOL = "threads" if WINDOWS else "prefork"  # Celery's prefork pool needs fork
+PANEL = Template(Path(__file__).with_name("worker.html").read_text(encoding="utf-8"))
+
+_running: dict[str, "Worker"] = {}  # the workers of this process, by their node name
+
+
+class WorkerStartError(RuntimeError):
+    """The worker process ended, or did not get ready in time; the message says why."""
+
+
+class Worker:
+    """A ``celery worker`` in the background, which ends with this process at the latest.
+
+    It is a process with a session of its own, so that the *Interrupt* button does not reach it.
+    Starting a second one of the same name in the same process replaces the first.
+
+    Parameters
+    ----------
+    app : str
+        The module that holds the Celery app, as after ``celery -A``.
+    concurrency : int
+        The number of tasks that run at once: processes, or threads with ``pool="threads"``.
+    pool : str
+        ``"prefork"``, ``"threads"`` or ``"solo"``. On Windows the default is ``"threads"``.
+    queues : str
+        The queues to serve, separated by commas.
+    hostname : str
+        The node name. Two workers at once need two names.
+    loglevel : str
+        ``"debug"``, ``"info"``, ``"warning"`` or ``"error"``.
+    logfile : path, optional
+        Where the worker's output goes; by default ``logs/<hostname>.log`` in the workspace.
+
+    Examples
+    --------
+    >>> with Worker(concurrency=2) as worker:  # doctest: +SKIP
+    ...     add.delay(2, 3).get(timeout=10)
+    5
+    """
+
+    def __init__(
+        self,
+        app: str = "tutorial.tasks",
+        *,
+        concurrency: int = 2,
+        pool: str = DEFAULT_POOL,
+        queues: str = "celery",
+        hostname: str = "celery@notebook",
+        loglevel: str = "info",
+        logfile: Path | str | None = None,
+    ) -> None:
+        self.app = app
+        self.concurrency = concurrency
+        self.pool = pool
+        self.queues = queues
+        self.hostname = hostname
+        self.loglevel = loglevel
+        self.logfile = Path(logfile) if logfile else None
+        self._process: subprocess.Popen[bytes] | None = None
+        self._lock: FileLock | None = None
+        self._log_start = 0  # where this start's part of the log file begins, in bytes
+        self._ready = False
+
+    # Starting
+
+    def start(self, timeout: float = 60) -> Self:
+        """Start the worker process, and return when it is ready for tasks.
+
+        Parameters
+        ----------
+        timeout : float
+            Seconds to wait at most.
+
+        Returns
+        -------
+        Worker
+            This object.
+
+        Raises
+        ------
+        WorkerStartError
+            If the process ends before it is ready, with its exit code and the end of its log; if
+            it is late; or if another process runs a worker of this name in the same workspace.
+        """
+        if self.hostname in _running:
+            _running[self.hostname].stop()
+        self._take_name()
+        try:
+            self._launch()
+            _running[self.hostname] = self
+            self._wait_until_ready(timeout)
+        except BaseException:  # also KeyboardInterrupt: a worker half started must not stay
+            self.kill()
+            raise
+        return self
+
+    def _take_name(self) -> None:
+        self._lock = FileLock(home() / f".{self.hostname}.lock")
+        try:
+            self._lock.acquire(blocking=False)
+        except Timeout:
+            self._lock = None
+            raise WorkerStartError(
+                f"Another process runs a worker named {self.hostname!r} in this workspace: "
+                "stop that one, or give this one another hostname."
+            ) from None
+
+    def _launch(self) -> None:
+        self.logfile = self.logfile or home() / "logs" / f"{self.hostname}.log"
+        self.logfile.parent.mkdir(parents=True, exist_ok=True)
+        with self.logfile.open("ab") as log:
+            self._log_start = log.tell()
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "tutorial.worker_process", *self._arguments()],
+                stdin=subprocess.PIPE,  # its end of file tells the worker that we are gone
+                stdout=subprocess.PIPE,  # one word, when the worker is ready
+                stderr=log,  # a pipe that nobody reads would stop the worker when it is full
+                start_new_session=True,
+            )
+
+    def _arguments(self) -> list[str]:
+        """Return the same command line that one types in a terminal."""
+        options = ["pool", "concurrency", "queues", "hostname", "loglevel"]
+        return [
+            *["celery", "-A", self.app, "worker"],
+            *[f"--{option}={getattr(self, option)}" for option in options],
+        ]
+
+    def _wait_until_ready(self, timeout: float) -> None:
+        assert self._process and self._process.stdout
+        words: list[bytes] = []
+        # A thread, because Windows cannot wait for a pipe with a time limit.
+        reader = threading.Thread(
+            target=lambda pipe: words.append(pipe.readline()),
+            args=[self._process.stdout],
+            daemon=True,
+        )
+        reader.start()
+        reader.join(timeout)
+        self._ready = any(words)
+        if self._ready:
+            return
+        if words:  # end of file: it died
+            code = self._process.wait()
+            reason = f"The worker ended with exit code {code} before it was ready."
+        else:
+            reason = f"The worker was not ready after {timeout:g} seconds."
+        raise WorkerStartError(f"{reason} The end of its log:\n\n{self.logs(tail=15)}")
+
+    # Ending
+
+    def stop(self, timeout: float = 10) -> None:
+        """Stop the worker: it finishes the tasks that run, and gives the others back.
+
+        Parameters
+        ----------
+        timeout : float
+            Seconds that it gets for this; then it is killed.
+        """
+        if self._process and self._process.poll() is None:
+            self._process.terminate()
+            try:
+                self._process.wait(timeout)
+            except subprocess.TimeoutExpired:
+                pass
+        self.kill()
+
+    def kill(self) -> None:
+        """Kill the worker and its pool at once, as a crash of the machine would."""
+        if self._process:
+            if not WINDOWS:
+                _kill_group(self._process.pid)
+            self._process.kill()
+            self._process.wait()
+            for pipe in (self._process.stdin, self._process.stdout):
+                if pipe:
+                    pipe.close()
+        if self._lock:
+            self._lock.release()
+        if _running.get(self.hostname) is self:
+            del _running[self.hostname]
+
+    def restart(self) -> Self:
+        """Stop the worker, start it again, and return when it is ready.
+
+        Returns
+        -------
+        Worker
+            This object.
+
+        Raises
+        ------
+        WorkerStartError
+            As `start` does.
+        """
+        self.stop()
+        return self.start()
+
+    def __enter__(self) -> Self:
+        return self.start()
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.stop()
+
+    # Looking
+
+    @property
+    def pid(self) -> int | None:
+        """The process id of the worker's main process, or None before the first start."""
+        return self._process.pid if self._process else None
+
+    @property
+    def returncode(self) -> int | None:
+        """The exit code: None while it runs, negative for the signal that killed it."""
+        return self._process.poll() if self._process else None
+
+    @property
+    def status(self) -> str:
+        """One of ``not started``, ``starting``, ``ready``, ``stopped``, ``killed``, ``failed``."""
+        if not self._process:
+            return "not started"
+        if self.returncode is None:
+            return "ready" if self._ready else "starting"
+        if self.returncode == 0:
+            return "stopped"
+        return "killed" if self.returncode < 0 else "failed"
+
+    def logs(self, tail: int | None = None) -> str:
+        """Return what the worker wrote since its last start.
+
+        Parameters
+        ----------
+        tail : int, optional
+            Only so many lines from the end.
+
+        Returns
+        -------
+        str
+            The lines, with the workspace's path shortened to ``$TUTORIAL_HOME``.
+        """
+        if not self._process or not self.logfile:
+            return ""
+        with self.logfile.open("rb") as log:
+            log.seek(self._log_start)
+            lines = deque(log, maxlen=tail)
+        text = b"".join(lines).decode(errors="replace")
+        return text.replace(str(home()), "$TUTORIAL_HOME").rstrip("\n")
+
+    def __repr__(self) -> str:
+        return (
+            f"<Worker {self.hostname}: {self.status}, {self.pool}, concurrency {self.concurrency}>"
+        )
+
+    def _repr_html_(self) -> str:
+        facts = {
+            "hostname": self.hostname,
+            "status": self.status,
+            "pool": self.pool,
+            "concurrency": self.concurrency,
+            "queues": self.queues,
+            "pid": self.pid,
+            "log": self.logs(tail=5),
+        }
+        return PANEL.substitute({name: html.escape(str(fact)) for name, fact in facts.items()})
+
+
+def _kill_group(pid: int) -> None:
+    """Kill the process and its pool, which share the session that the process leads."""
+    try:
+        os.killpg(pid, signal.SIGKILL)
+    except (ProcessLookupError, PermissionError):  # nobody is left (macOS says the second)
+        pass
+
+
+@atexit.register
+def _stop_all() -> None:
+    # Jupyter kills a kernel 5 s after it asked it to end, so all get the same short time.
+    deadline = time.monotonic() + 1.5
+    for worker in list(_running.values()):
+        if worker._process:
+            worker._process.terminate()
+    for worker in list(_running.values()):
+        worker.stop(timeout=max(0.0, deadline - time.monotonic()))
+
+
+def _leave_to_parent() -> None:
+    """Let go, in a forked child, of the pipes and locks that tie the workers to the parent."""
+    for worker in _running.values():
+        if worker._process and worker._process.stdin:
+            worker._process.stdin.close()
+    _running.clear()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_leave_to_parent)
