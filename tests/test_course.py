@@ -40,6 +40,14 @@ def test_few_outputs_are_not_compared() -> None:
     assert course_checks.ignored_complaints(CHAPTERS) == []
 
 
+def test_pytest_compares_outputs_with_the_rules_of_the_tool(pytestconfig: pytest.Config) -> None:
+    options = pytestconfig.option
+    assert options.nbval
+    assert not options.nbval_lax
+    assert pytestconfig.rootpath / options.nbval_sanitize_with == SANITIZER
+    assert options.nbval_cell_timeout <= 60
+
+
 def test_the_sanitizer_hides_little() -> None:
     assert course_checks.sanitizer_complaints(SANITIZER.read_text(encoding="utf-8")) == []
 

@@ -65,6 +65,11 @@ def test_a_cell_that_fails_leaves_the_file_alone(source: str, reason: str, tmp_p
     assert path.read_bytes() == before
 
 
+def test_a_notebook_that_is_not_there(tmp_path: Path) -> None:
+    with pytest.raises(NotebookError, match=r"^There is no notebook .*02-gone.ipynb\.$"):
+        execute_notebooks([tmp_path / "02-gone.ipynb"])
+
+
 def test_a_cell_that_shall_fail_keeps_no_frames(tmp_path: Path) -> None:
     path = write(tmp_path, "1 / 0", tags=("raises-exception",))
     execute_notebooks([path])

@@ -23,7 +23,7 @@ KERNEL = {"display_name": "Python 3 (ipykernel)", "language": "python", "name": 
 
 
 class NotebookError(Exception):
-    """A cell failed that should not; the message names the notebook, the cell and the error."""
+    """A notebook could not be executed; the message names it, the cell and the error."""
 
 
 def all_notebooks() -> list[Path]:
@@ -45,11 +45,13 @@ def execute_notebooks(paths: Iterable[Path] = (), fresh: bool = False) -> None:
     Raises
     ------
     NotebookError
-        If a cell fails that has no tag ``raises-exception``, or if the kernel dies. That
-        notebook's file stays as it was.
+        If a cell fails that has no tag ``raises-exception``, if the kernel dies, or if there is
+        no such file. The notebook's file stays as it was.
     """
     for path in list(paths) or all_notebooks():
         started = time.perf_counter()
+        if not path.is_file():
+            raise NotebookError(f"There is no notebook {path}.")
         before = path.read_bytes()
         stored = canonical(nbformat.reads(before.decode(), as_version=4), path.stem)
         notebook = canonical(_execute(stored, path), path.stem)
@@ -102,7 +104,7 @@ def _execute(notebook: NotebookNode, path: Path) -> NotebookNode:
     client = NotebookClient(
         nbformat.from_dict(notebook),
         km=manager,
-        extra_arguments=["--log-level=ERROR"],
+        extra_arguments=["--log-level=CRITICAL"],
         record_timing=False,
         store_widget_state=False,
         coalesce_streams=True,
@@ -111,7 +113,7 @@ def _execute(notebook: NotebookNode, path: Path) -> NotebookNode:
         return client.execute(cwd=str(path.parent), cleanup_kc=True)
     except CellExecutionError as error:
         reason = f"{error.ename}: {error.evalue}"
-    except DeadKernelError:
+    except (DeadKernelError, AssertionError):  # the second is how nbclient ends after Ctrl+C
         reason = "the kernel died"
     raise NotebookError(f"{path.name}, cell [{client.code_cells_executed}]: {reason}")
 
