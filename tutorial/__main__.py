@@ -20,6 +20,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
         The exit code: 0 if all is well, 1 if the command says what is not.
     """
     options, further = _parser().parse_known_args(arguments)
+    try:
+        return _run(options, further)
+    except ModuleNotFoundError as error:
+        print(
+            f"{sys.executable} has no package {error.name!r}: "
+            "run the README's first command, which installs all packages.",
+            file=sys.stderr,
+        )
+        return 1
+
+
+def _run(options: argparse.Namespace, further: list[str]) -> int:
     if options.command == "lab":
         from tutorial import lab
 
@@ -61,7 +73,9 @@ def _parser() -> argparse.ArgumentParser:
         add_help=False,  # --help is an option of JupyterLab too
         allow_abbrev=False,
     )
-    commands.add_parser("doctor", help="check that this machine runs the course, in seven lines")
+    commands.add_parser(
+        "doctor", help="check that this machine runs the course, and say what is wrong"
+    )
     commands.add_parser("reset", help="delete the workspaces that are not in use")
     execute = commands.add_parser(
         "execute", help="run notebooks from top to bottom, and store their outputs in them"

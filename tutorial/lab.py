@@ -49,7 +49,9 @@ def arguments(options: Sequence[str] = ()) -> list[str]:
     ]
     if os.name == "posix":
         # A login shell would set another PATH.
-        course.append(f"--ServerApp.terminado_settings=shell_command={os.environ.get('SHELL', 'sh')}")
+        course.append(
+            f"--ServerApp.terminado_settings=shell_command={os.environ.get('SHELL', 'sh')}"
+        )
         if os.geteuid() == 0:  # in a container
             course.append("--allow-root")
     return [*course, *options]

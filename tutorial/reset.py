@@ -1,7 +1,6 @@
 """Delete workspaces, never one in use: what ``python -m tutorial reset`` runs."""
 
 import os
-import shutil
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, suppress

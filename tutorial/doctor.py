@@ -1,0 +1,177 @@
+"""Check a machine, one line for each part: what ``python -m tutorial doctor`` runs."""
+
+import os
+import platform
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from importlib import metadata
+from pathlib import Path
+
+import sqlalchemy as sa
+from celery.exceptions import ImproperlyConfigured
+from celery.exceptions import TimeoutError as ResultTimeout
+from kombu.utils.url import maybe_sanitize_url
+from packaging.requirements import Requirement
+from packaging.specifiers import SpecifierSet
+
+from tutorial.broker import BROKER_VARIABLE
+from tutorial.database import RESULT_BACKEND_VARIABLE, make_engine
+from tutorial.tasks import add, app
+from tutorial.worker import Worker, WorkerStartError
+from tutorial.workspace import HOME_VARIABLE, WORKSPACES, home
+
+DISTRIBUTION = "celery-sql-results-tutorial"
+PARTS = ("versions", "workspace", "settings", "broker", "database", "worker", "task", "stop")
+TIMEOUT = 20  # seconds for an answer
+
+
+class Wrong(Exception):
+    """Something that keeps the course from running; the message says what, and the way out."""
+
+
+def run() -> int:
+    """Check this machine, and print what is right and what is wrong.
+
+    Each part needs those before it: what comes after the first failure is not tried.
+
+    Returns
+    -------
+    int
+        The exit code: 0 if the course runs here, 1 if something is wrong.
+    """
+    findings = examine()
+    for part in PARTS:
+        try:
+            print(f"ok     {part:<9}  {next(findings)}", flush=True)
+        except (Wrong, ImproperlyConfigured, WorkerStartError) as error:
+            print(f"wrong  {part:<9}  {error}")
+            return 1
+    return 0
+
+
+def examine() -> Iterator[str]:
+    """Yield, for each of `PARTS`, a sentence that says what was found.
+
+    Raises
+    ------
+    Wrong, celery.exceptions.ImproperlyConfigured, tutorial.worker.WorkerStartError
+        At the first part that fails.
+    """
+    yield check_versions()
+    with own_workspace():
+        yield "The folder can be written to."
+        yield check_settings()
+        yield check_broker()
+        yield check_database()
+        with Worker(concurrency=1) as worker:
+            yield "A real worker started."
+            yield check_task()
+        if worker.returncode != 0:
+            raise Wrong(f"The worker ended with the exit code {worker.returncode}.")
+        yield "The worker ended when it was told to."
+
+
+def check_versions() -> str:
+    """Compare Python and the installed packages with what the course asks for."""
+    wrong = []
+    python = metadata.metadata(DISTRIBUTION)["Requires-Python"]
+    if platform.python_version() not in SpecifierSet(python, prereleases=True):
+        wrong.append(f"Python {python} (here is {platform.python_version()})")
+    for text in metadata.requires(DISTRIBUTION) or []:
+        requirement = Requirement(text)
+        if requirement.marker and not requirement.marker.evaluate():
+            continue
+        installed = _installed_version(requirement.name)
+        if installed not in requirement.specifier:
+            wrong.append(f"{requirement.name}{requirement.specifier} (here is {installed})")
+    if wrong:
+        raise Wrong(
+            f"The course asks for {', '.join(wrong)}: run the README's first command, "
+            "which installs what is missing."
+        )
+    return "Python and the packages are those that the course asks for."
+
+
+def _installed_version(package: str) -> str:
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return "none"
+
+
+def check_settings() -> str:
+    """Load the Celery configuration, which reads the URLs of broker and result backend."""
+    app.conf.broker_url  # noqa: B018
+    make_engine().dispose()
+    return "The URLs of broker and result backend can be read."
+
+
+def check_broker() -> str:
+    """Declare the default queue at the broker, as every worker does when it starts."""
+    try:
+        with app.connection_for_write() as connection:
+            connection.ensure_connection(max_retries=1, timeout=TIMEOUT)
+            app.amqp.queues[app.conf.task_default_queue](connection.default_channel).declare()
+            return f"The broker answers: {connection.transport.driver_type}."
+    except Exception as error:  # each of kombu's transports raises its own
+        url = maybe_sanitize_url(app.conf.broker_url)
+        raise Wrong(
+            f"The broker {url} cannot be reached ({_first_line(error)}): "
+            f"start it, or correct or unset {BROKER_VARIABLE}."
+        ) from error
+
+
+def check_database() -> str:
+    """Connect to the database of the results."""
+    engine = make_engine()
+    try:
+        engine.connect().close()
+    except sa.exc.SQLAlchemyError as error:
+        raise Wrong(
+            f"The database {engine.url} cannot be reached ({_first_line(error)}): "
+            f"start it, or correct or unset {RESULT_BACKEND_VARIABLE}."
+        ) from error
+    finally:
+        engine.dispose()
+    return f"The database of the results answers: {engine.dialect.name}."
+
+
+def check_task() -> str:
+    """Send a task to the worker, and wait for its result."""
+    result = add.delay(2, 3)
+    try:
+        total = result.get(timeout=TIMEOUT)
+    except ResultTimeout as error:
+        raise Wrong(
+            f"No result came back within {TIMEOUT} s (the task's state is {result.state}): "
+            "another worker may have taken the task, with other settings."
+        ) from error
+    result.forget()
+    return f"The task add(2, 3) came back as {total}."
+
+
+@contextmanager
+def own_workspace() -> Iterator[Path]:
+    """Work in a folder of this process alone, and remove it at the end."""
+    chosen = os.environ.get(HOME_VARIABLE)
+    parent = Path(chosen).resolve() if chosen else WORKSPACES
+    is_new = not parent.exists()
+    folder = parent / f"doctor-{os.getpid()}"
+    os.environ[HOME_VARIABLE] = str(folder)
+    try:
+        yield home()
+    finally:
+        app.close()
+        del os.environ[HOME_VARIABLE]
+        if chosen:
+            os.environ[HOME_VARIABLE] = chosen
+        shutil.rmtree(folder, ignore_errors=True)
+        if is_new:
+            with suppress(OSError):
+                parent.rmdir()
+
+
+def _first_line(error: Exception) -> str:
+    """Return what a driver says, without what SQLAlchemy adds."""
+    return str(getattr(error, "orig", error)).strip().partition("\n")[0]
