@@ -2,7 +2,7 @@
 
 import os
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import closing, suppress
 from pathlib import Path
 
@@ -11,6 +11,12 @@ from filelock import FileLock, Timeout
 from tutorial.broker import QUEUE_FILE
 from tutorial.database import RESULTS_FILE
 from tutorial.workspace import COURSE, HOME_VARIABLE, WORKSPACES
+
+# What the course writes into a workspace. Only this is deleted, because a person can keep other
+# files there, or name any folder.
+DATABASES = [RESULTS_FILE, QUEUE_FILE]
+LOGS = ["logs/*.log"]
+LOCKS = [".lock", ".*@*.lock"]
 
 
 def run() -> int:
@@ -21,7 +27,7 @@ def run() -> int:
     int
         The exit code: 0, or 1 if the system did not let a folder be deleted.
     """
-    folders = list(workspaces())
+    folders = workspaces()
     if not folders:
         print("There is no workspace.")
     exit_code = 0
@@ -35,20 +41,18 @@ def run() -> int:
     return exit_code
 
 
-def workspaces() -> Iterator[Path]:
-    """Yield the folders in ``workspaces``, and the one that ``TUTORIAL_HOME`` names.
+def workspaces() -> list[Path]:
+    """Return the folder that ``TUTORIAL_HOME`` names, or else all in the folder ``workspaces``.
 
-    Folders inside a workspace, which belong to notebooks that ran beside another one, come before
-    it.
+    A folder inside a workspace, of a notebook that ran beside another one, comes before it.
     """
-    first = sorted(WORKSPACES.iterdir()) if WORKSPACES.is_dir() else []
     chosen = os.environ.get(HOME_VARIABLE)
-    if chosen and (home := Path(chosen).resolve()) not in first:
-        first.append(home)
-    for folder in first:
-        if folder.is_dir() and not folder.is_symlink():
-            yield from sorted(folder.glob("beside-*"))
-            yield folder
+    if chosen:
+        first = [Path(chosen).resolve()]
+    else:
+        first = sorted(WORKSPACES.iterdir()) if WORKSPACES.is_dir() else []
+    folders = [folder for folder in first if folder.is_dir() and not folder.is_symlink()]
+    return [each for folder in folders for each in [*sorted(folder.glob("beside-*")), folder]]
 
 
 def remove(folder: Path) -> str | None:
@@ -68,7 +72,7 @@ def remove(folder: Path) -> str | None:
     OSError
         If the system does not let a file be deleted.
     """
-    if _is_locked(folder) or any(map(_is_open, folder.glob("*.db"))):
+    if any(map(_is_locked, _files(folder, LOCKS))) or any(map(_is_open, _files(folder, DATABASES))):
         return "a notebook or a worker uses it"
     previous = folder / "previous"
     _delete_run(previous)
@@ -82,20 +86,20 @@ def remove(folder: Path) -> str | None:
     return None
 
 
+def _files(folder: Path, patterns: Iterable[str]) -> Iterator[Path]:
+    for pattern in patterns:
+        yield from folder.glob(pattern)
+
+
 def _delete_run(folder: Path) -> None:
-    """Delete databases, logs and lock: these alone, because a person can name any folder."""
-    for pattern in (f"{RESULTS_FILE}*", f"{QUEUE_FILE}*", "logs/*.log", ".lock"):
-        for path in folder.glob(pattern):
-            path.unlink()
+    for path in _files(folder, [f"{name}*" for name in DATABASES] + LOGS + LOCKS):
+        path.unlink()
     with suppress(OSError):  # there is none, or it holds other files
         (folder / "logs").rmdir()
 
 
-def _is_locked(folder: Path) -> bool:
-    """Tell whether a notebook has opened the workspace."""
-    path = folder / ".lock"
-    if not path.exists():
-        return False
+def _is_locked(path: Path) -> bool:
+    """Tell whether a notebook holds the lock of a workspace, or a worker that of its name."""
     lock = FileLock(path)
     try:
         lock.acquire(blocking=False)
