@@ -15,7 +15,7 @@ from kombu.utils.url import maybe_sanitize_url
 from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 
-from tutorial.broker import BROKER_VARIABLE
+from tutorial.broker import BROKER_VARIABLE, broker_url
 from tutorial.database import RESULT_BACKEND_VARIABLE, make_engine
 from tutorial.tasks import add, app
 from tutorial.worker import Worker, WorkerStartError
@@ -101,8 +101,8 @@ def _installed_version(package: str) -> str:
 
 
 def check_settings() -> str:
-    """Load the Celery configuration, which reads the URLs of broker and result backend."""
-    app.conf.broker_url  # noqa: B018
+    """Read the two URLs, and load what they name, but connect to nothing."""
+    broker_url()
     make_engine().dispose()
     return "The URLs of broker and result backend can be read."
 
@@ -115,9 +115,8 @@ def check_broker() -> str:
             app.amqp.queues[app.conf.task_default_queue](connection.default_channel).declare()
             return f"The broker answers: {connection.transport.driver_type}."
     except Exception as error:  # each of kombu's transports raises its own
-        url = maybe_sanitize_url(app.conf.broker_url)
         raise Wrong(
-            f"The broker {url} cannot be reached ({_first_line(error)}): "
+            f"The broker {maybe_sanitize_url(broker_url())} cannot be reached ({_first_line(error)}): "
             f"start it, or correct or unset {BROKER_VARIABLE}."
         ) from error
 

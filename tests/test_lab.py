@@ -1,0 +1,173 @@
+"""``python -m tutorial lab``: a real server, as a learner starts it."""
+
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.error import HTTPError
+
+import psutil
+import pytest
+import websocket
+
+from tutorial.lab import FIRST_NOTEBOOK
+from tutorial.workspace import COURSE
+
+posix = pytest.mark.skipif(os.name != "posix", reason="Windows has no such signals and shells")
+
+
+@dataclass
+class Lab:
+    """A running JupyterLab."""
+
+    process: subprocess.Popen
+    address: str  # of the first notebook, with the token
+    port: int
+    token: str
+
+    def ask(self, path: str, method: str = "GET", token: str | None = None) -> str:
+        """Send a request with the token, and return the answer."""
+        request = urllib.request.Request(f"http://127.0.0.1:{self.port}{path}", method=method)
+        request.add_header("Authorization", f"token {token or self.token}")
+        with urllib.request.urlopen(request, timeout=20) as response:
+            return response.read().decode()
+
+    def processes(self) -> list[psutil.Process]:
+        """Return the server and all that it has started."""
+        server = psutil.Process(self.process.pid)
+        return [server, *server.children(recursive=True)]
+
+
+@pytest.fixture
+def start_lab(tmp_path: Path) -> Iterator[Callable[..., Lab]]:
+    """Start JupyterLab for a learner with an empty home folder, and end it with the test."""
+    started = []
+
+    def start(*options: str, stdin: int = subprocess.DEVNULL, **variables: str) -> Lab:
+        log = tmp_path / "lab.log"
+        with log.open("w") as file:
+            process = subprocess.Popen(
+                [sys.executable, "-m", "tutorial", "lab", "--no-browser", *options],
+                cwd=COURSE,
+                env=os.environ | a_home(tmp_path) | variables,
+                stdin=stdin,
+                stdout=file,
+                stderr=file,
+            )
+        started.append(process)
+        deadline = time.monotonic() + 60
+        while not (found := re.search(r"http://localhost:(\d+)/\S*\?token=(\w+)", log.read_text())):
+            assert process.poll() is None and time.monotonic() < deadline, log.read_text()
+            time.sleep(0.1)
+        return Lab(process, address=found[0], port=int(found[1]), token=found[2])
+
+    yield start
+    for process in started:
+        process.terminate()
+        process.wait(timeout=20)
+
+
+def a_home(folder: Path) -> dict[str, str]:
+    """Return the variables that keep Jupyter's and IPython's own files in a folder."""
+    names = ["IPYTHONDIR", "JUPYTER_CONFIG_DIR", "JUPYTER_DATA_DIR", "JUPYTER_RUNTIME_DIR"]
+    return {name: str(folder / name) for name in names} | {"HOME": str(folder), "SHELL": "/bin/sh"}
+
+
+def test_the_address_opens_the_first_notebook(start_lab: Callable[..., Lab]) -> None:
+    running = start_lab()
+    assert running.address.split("?")[0].endswith(f"/tree/{FIRST_NOTEBOOK}")
+    with urllib.request.urlopen(running.address, timeout=20) as response:
+        page = response.read().decode()
+    options = json.loads(re.search(r'id="jupyter-config-data"[^>]*>(.*?)</script>', page, re.S)[1])
+    assert options["treePath"] == FIRST_NOTEBOOK
+    # The file browser shows the package and the workspaces too.
+    folder = json.loads(running.ask("/api/contents/"))
+    assert {"notebooks", "tutorial"} <= {entry["name"] for entry in folder["content"]}
+
+
+def test_without_the_token_nothing_opens(start_lab: Callable[..., Lab]) -> None:
+    running = start_lab()
+    with pytest.raises(HTTPError, match="403"):
+        running.ask("/api/contents/", token="wrong")
+    with urllib.request.urlopen(running.address.split("?")[0], timeout=20) as response:
+        assert "/login" in response.url
+
+
+def test_no_question_greets_the_learner(start_lab: Callable[..., Lab]) -> None:
+    answer = start_lab().ask("/lab/api/settings/@jupyterlab/apputils-extension:notification")
+    properties = json.loads(answer)["schema"]["properties"]
+    # With "none", its own default, JupyterLab asks whether it may fetch news.
+    assert properties["fetchNews"]["default"] == "false"
+    assert properties["checkForUpdates"]["default"] is False
+
+
+def test_a_taken_port_is_no_obstacle(start_lab: Callable[..., Lab]) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        running = start_lab(f"--port={port}")
+    assert running.port != port
+    assert json.loads(running.ask("/api/status"))["started"]
+
+
+def test_the_kernel_is_that_of_the_environment(
+    start_lab: Callable[..., Lab], tmp_path: Path
+) -> None:
+    # The learner has kernels of the same name, of other environments.
+    for place in ("JUPYTER_DATA_DIR", "path"):
+        folder = tmp_path / place / "kernels" / "python3"
+        folder.mkdir(parents=True)
+        spec = {"argv": ["elsewhere"], "display_name": "Elsewhere", "language": "python"}
+        (folder / "kernel.json").write_text(json.dumps(spec))
+    running = start_lab(JUPYTER_PATH=str(tmp_path / "path"))
+    kernel = json.loads(running.ask("/api/kernelspecs"))["kernelspecs"]["python3"]
+    assert kernel["spec"]["argv"][1:3] == ["-m", "ipykernel_launcher"]
+    running.ask("/api/kernels", "POST")
+    assert sys.executable in [program for p in running.processes() for program in p.cmdline()[:1]]
+
+
+@posix
+def test_a_terminal_finds_celery(start_lab: Callable[..., Lab]) -> None:
+    running = start_lab(PATH="/usr/bin:/bin")
+    name = json.loads(running.ask("/api/terminals", "POST"))["name"]
+    address = f"ws://127.0.0.1:{running.port}/terminals/websocket/{name}?token={running.token}"
+    terminal = websocket.create_connection(address, timeout=20)
+    terminal.send(json.dumps(["stdin", "echo found: $(command -v celery)\r"]))
+    output = ""
+    while not re.search("found: /.*\n", output):
+        kind, *rest = json.loads(terminal.recv())
+        output += rest[0] if kind == "stdout" else ""
+    terminal.close()
+    assert f"found: {Path(sys.executable).parent / 'celery'}\r\n" in output
+
+
+@posix
+@pytest.mark.parametrize(
+    ("in_terminal", "signals"),
+    [(False, [signal.SIGTERM]), (False, [signal.SIGINT]), (True, [signal.SIGINT, signal.SIGINT])],
+    ids=["SIGTERM", "SIGINT", "Ctrl+C twice in a terminal"],
+)
+def test_it_stops_with_all_that_it_started(
+    in_terminal: bool, signals: list[signal.Signals], start_lab: Callable[..., Lab]
+) -> None:
+    keyboard, stdin = os.openpty()
+    running = start_lab(stdin=stdin if in_terminal else subprocess.DEVNULL)
+    running.ask("/api/kernels", "POST")
+    running.ask("/api/terminals", "POST")
+    processes = running.processes()
+    assert len(processes) >= 3
+    for number in signals:
+        running.process.send_signal(number)
+        time.sleep(0.5)
+    assert running.process.wait(timeout=20) == 0
+    _gone, alive = psutil.wait_procs(processes, timeout=5)
+    assert alive == []
+    for descriptor in (keyboard, stdin):
+        os.close(descriptor)

@@ -1,0 +1,41 @@
+"""The commands of ``python -m tutorial``."""
+
+import subprocess
+import sys
+
+import pytest
+
+from tutorial.workspace import COURSE
+
+
+def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, *arguments],
+        cwd=COURSE,
+        capture_output=True,
+        text=True,
+        timeout=90,
+    )
+
+
+def test_help_names_the_commands() -> None:
+    help_text = run("-m", "tutorial", "--help").stdout
+    for name in ("lab", "doctor", "reset", "execute", "TUTORIAL_HOME"):
+        assert name in help_text
+
+
+@pytest.mark.parametrize("arguments", [[], ["cure"], ["doctor", "--quick"]], ids=str)
+def test_a_wrong_command_is_told(arguments: list[str]) -> None:
+    finished = run("-m", "tutorial", *arguments)
+    assert finished.returncode == 2
+    assert finished.stderr.startswith("usage: python -m tutorial")
+
+
+def test_a_missing_package_is_told() -> None:
+    # -S hides all installed packages, as in a Python that the course is not installed in.
+    finished = run("-S", "-m", "tutorial", "doctor")
+    assert finished.returncode == 1
+    assert finished.stderr.endswith(
+        "run the README's first command, which installs all packages.\n"
+    )
+    assert len(finished.stderr.splitlines()) == 1

@@ -1,0 +1,139 @@
+"""``python -m tutorial reset``, with workspaces that are and that are not in use."""
+
+import os
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from tutorial import reset
+from tutorial.workspace import COURSE
+
+
+def run_reset(home: Path) -> subprocess.CompletedProcess[str]:
+    """Run the command on one workspace."""
+    return subprocess.run(
+        [sys.executable, "-m", "tutorial", "reset"],
+        cwd=COURSE,
+        env=os.environ | {"TUTORIAL_HOME": str(home)},
+        capture_output=True,
+        text=True,
+        timeout=90,
+    )
+
+
+def a_run(folder: Path) -> Path:
+    """Leave in the folder what a notebook leaves."""
+    (folder / "logs").mkdir(parents=True)
+    (folder / "logs" / "celery@notebook.log").touch()
+    for name in ("results.db", "queue.db"):
+        with closing(sqlite3.connect(folder / name)) as connection:
+            connection.execute("PRAGMA journal_mode = WAL")
+            connection.execute("CREATE TABLE t (x)")
+    for name in (".lock", ".celery@notebook.lock"):
+        (folder / name).touch()
+    return folder
+
+
+HOLD_THE_WORKSPACE = """
+from tutorial.workspace import open_workspace
+open_workspace("03-add")
+print("ready", flush=True)
+input()
+"""
+HOLD_THE_QUEUE = """
+from tutorial.database import make_engine, sqlite_url
+from tutorial.workspace import home
+connection = make_engine(sqlite_url(home() / "queue.db")).connect()
+print("ready", flush=True)
+input()
+"""
+
+
+@pytest.fixture
+def holding() -> Iterator[Callable[[str, Path], subprocess.Popen]]:
+    """Start processes that use a workspace, and end them when the test ends."""
+    processes = []
+
+    def hold(source: str, folder: Path) -> subprocess.Popen:
+        process = subprocess.Popen(
+            [sys.executable, "-c", source],
+            env=os.environ | {"TUTORIAL_HOME": str(folder)},
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+        )
+        processes.append(process)
+        assert process.stdout and process.stdout.readline() == b"ready" + os.linesep.encode()
+        return process
+
+    yield hold
+    for process in processes:
+        process.kill()
+        process.communicate()
+
+
+@pytest.fixture
+def workspaces(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder of workspaces in place of the learner's own."""
+    monkeypatch.delenv("TUTORIAL_HOME", raising=False)
+    monkeypatch.setattr(reset, "WORKSPACES", tmp_path / "workspaces")
+    return tmp_path / "workspaces"
+
+
+def test_reset_deletes_what_nothing_uses(
+    workspaces: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    a_run(workspaces / "03-add")
+    a_run(workspaces / "03-add" / "previous")
+    a_run(workspaces / "03-add" / "beside-2")
+    (workspaces / "default").mkdir()
+    (workspaces / "notes.txt").touch()
+    assert reset.run() == 0
+    assert [path.name for path in workspaces.iterdir()] == ["notes.txt"]
+    assert capsys.readouterr().out.count("removed") == 3
+    assert reset.run() == 0
+    assert capsys.readouterr().out == "There is no workspace.\n"
+
+
+@pytest.mark.parametrize("source", [HOLD_THE_WORKSPACE, HOLD_THE_QUEUE], ids=["notebook", "worker"])
+def test_reset_keeps_a_workspace_in_use(source: str, holding: Callable, tmp_path: Path) -> None:
+    user = holding(source, a_run(tmp_path / "03-add"))
+    before = sorted(path for path in tmp_path.rglob("*") if path.suffix in (".db", ".log"))
+    finished = run_reset(tmp_path / "03-add")
+    assert finished.returncode == 0
+    assert finished.stdout.startswith("kept")
+    assert "uses it" in finished.stdout
+    assert sorted(path for path in tmp_path.rglob("*") if path.suffix in (".db", ".log")) == before
+
+    user.kill()
+    user.wait()
+    finished = run_reset(tmp_path / "03-add")
+    assert finished.stdout.startswith("removed")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_reset_leaves_what_is_not_the_courses(tmp_path: Path) -> None:
+    a_run(tmp_path)
+    mine = [tmp_path / "notes.txt", tmp_path / "logs" / "diary.txt", tmp_path / "my.db"]
+    for path in mine:
+        path.touch()
+    finished = run_reset(tmp_path)
+    assert finished.returncode == 0
+    assert finished.stdout.startswith("kept")
+    assert finished.stdout.endswith("it holds others: logs, my.db, notes.txt\n")
+    assert sorted(path for path in tmp_path.rglob("*") if path.is_file()) == sorted(mine)
+
+
+def test_reset_follows_no_link(workspaces: Path, tmp_path: Path) -> None:
+    elsewhere = a_run(tmp_path / "elsewhere")
+    workspaces.mkdir()
+    try:
+        (workspaces / "link").symlink_to(elsewhere, target_is_directory=True)
+    except OSError:
+        pytest.skip("this user cannot make links")
+    assert reset.run() == 0
+    assert (elsewhere / "results.db").exists()
