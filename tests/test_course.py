@@ -36,6 +36,12 @@ def test_the_notebooks_are_those_of_the_map() -> None:
     assert course_checks.map_complaints(chapter.name for chapter in CHAPTERS) == []
 
 
+def test_no_run_has_left_a_file_beside_the_notebooks() -> None:
+    """A relative path in a cell leads to this folder, not to the workspace."""
+    found = [path.name for path in NOTEBOOKS.iterdir() if path.suffix != ".ipynb"]
+    assert set(found) <= {"exercises", "images", ".ipynb_checkpoints"}
+
+
 def test_few_outputs_are_not_compared() -> None:
     assert course_checks.ignored_complaints(CHAPTERS) == []
 
