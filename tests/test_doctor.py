@@ -32,6 +32,7 @@ def test_doctor_finds_all_well(tmp_path: Path) -> None:
     assert finished.returncode == 0, finished.stdout + finished.stderr
     names = ["versions", "workspace", "settings", "broker", "database", "worker", "task", "stop"]
     assert parts(finished.stdout) == [["ok", name] for name in names]
+    assert "add(2, 3) came back as 5." in finished.stdout
     assert finished.stderr == ""
     assert list(tmp_path.iterdir()) == []
 
