@@ -35,8 +35,9 @@ CHAPTERS = [
 ]
 OPENING_ROWS = ["What you'll do", "What you'll learn", "Prerequisites", "Time"]
 MINUTES = range(5, 31)
-CELLS = range(12, 41)
+CELLS = range(12, 46)
 LINES = range(1, 13)  # of code in a cell
+WORDS = (8, 30)  # of prose for each line of code, at least and at most
 SECONDS_ASLEEP = 2  # in all cells of a chapter together
 RAISES = "raises-exception"
 HOSTS = {
@@ -250,6 +251,15 @@ def check_size(chapter: Chapter) -> list[str]:
         if lines_of_code(cell) not in LINES:
             complaints.append(f"{cell.id} has {lines_of_code(cell)} lines of code")
     return complaints
+
+
+def check_density(chapter: Chapter) -> list[str]:
+    """The words of prose, outside tables, for each line of code."""
+    text = re.sub(r"^\|.*", "", without_code_blocks(chapter.prose), flags=re.MULTILINE)
+    ratio = len(re.findall(r"[^\W\d_][\w'-]*", text)) / sum(map(lines_of_code, chapter.code))
+    if not WORDS[0] <= ratio <= WORDS[1]:
+        return [f"has {ratio:.0f} words of prose for each line of code"]
+    return []
 
 
 def check_explained(chapter: Chapter) -> list[str]:

@@ -209,6 +209,8 @@ BAD = [
     ("check_size", "few cells", without(4)),
     ("check_size", "a long cell", replaced(9, "time.sleep(0.1)", "time.sleep(0.1)\n" * 12)),
     ("check_size", "an empty cell", replaced(3, "2 + 3", "# nothing")),
+    ("check_density", "much prose", replaced(4, "five", "five " * 200)),
+    ("check_density", "much code", replaced(9, "time.sleep(0.1)", "time.sleep(0.1)\n" * 9)),
     ("check_explained", "code after an output", without(4)),
     ("check_explained", "a heading after an output", replaced(4, "The sum", "## The sum")),
     ("check_executed", "cleared", cleared),
