@@ -58,8 +58,11 @@ def open_workspace(name: str) -> Path:
     Raises
     ------
     celery.exceptions.ImproperlyConfigured
-        If the folder cannot be written to, or if this kernel has another workspace open.
+        If the name is no plain folder name, if the folder cannot be written to or emptied, or if
+        this kernel has another workspace open.
     """
+    if name != Path(name).name or not name:
+        raise ImproperlyConfigured(f"{name!r} does not name a notebook: write it as in '03-add'.")
     if name in _locks:
         return home()
     if _locks:
@@ -71,10 +74,18 @@ def open_workspace(name: str) -> Path:
     first = Path(chosen).resolve() if chosen else WORKSPACES / name
     folder = first
     beside = 1
-    while not _lock(name, _writable(folder)):
+    while not (lock := _lock(_writable(folder))):
         beside += 1
         folder = first / f"beside-{beside}"
-    _set_aside(folder)
+    try:
+        _set_aside(folder)
+    except OSError as error:
+        lock.release()
+        raise ImproperlyConfigured(
+            f"What an earlier run left in {folder} cannot be moved away ({error.strerror}): "
+            "stop the programs that still use it."
+        ) from error
+    _locks[name] = lock
     os.environ[HOME_VARIABLE] = str(folder)
     return folder
 
@@ -85,24 +96,29 @@ def _writable(folder: Path) -> Path:
         folder.mkdir(parents=True, exist_ok=True)
         probe = folder / f".writable-{os.getpid()}"
         probe.touch()
-        probe.unlink()
+        probe.unlink(missing_ok=True)  # missing when another thread has just done the same
     except OSError as error:
-        raise ImproperlyConfigured(
-            f"The workspace {folder} cannot be written to ({error.strerror}): "
-            f"set {HOME_VARIABLE} to a folder of your own."
-        ) from error
+        raise _not_writable(folder, error) from error
     return folder
 
 
-def _lock(name: str, folder: Path) -> bool:
+def _not_writable(folder: Path, error: OSError) -> ImproperlyConfigured:
+    return ImproperlyConfigured(
+        f"The workspace {folder} cannot be written to ({error.strerror}): "
+        f"set {HOME_VARIABLE} to a folder of your own."
+    )
+
+
+def _lock(folder: Path) -> FileLock | None:
     """Lock the folder for the life of this process; the system frees it however that ends."""
     lock = FileLock(folder / ".lock")
     try:
         lock.acquire(blocking=False)
     except Timeout:
-        return False
-    _locks[name] = lock
-    return True
+        return None
+    except OSError as error:  # the file belongs to another user
+        raise _not_writable(folder, error) from error
+    return lock
 
 
 def _set_aside(folder: Path) -> None:
@@ -111,12 +127,13 @@ def _set_aside(folder: Path) -> None:
     if not left:
         return
     previous = folder / "previous"
-    shutil.rmtree(previous, ignore_errors=True)
+    if previous.exists():
+        shutil.rmtree(previous)
     previous.mkdir()
     for path in left:
         path.rename(previous / path.name)
 
 
 def _belongs_to_a_run(path: Path) -> bool:
-    """Tell the databases and the logs from anything else that a person keeps in the folder."""
-    return path.name == "logs" or path.name.startswith(("results.db", "queue.db"))
+    """Tell a run's own files from anything else that a person keeps in the folder."""
+    return path.name in ("logs", "files") or path.name.startswith(("results.db", "queue.db"))
