@@ -29,7 +29,7 @@ def database_url() -> sa.URL:
     Raises
     ------
     celery.exceptions.ImproperlyConfigured
-        If the variable names no SQL database.
+        If the variable names no SQL database, or as `usable_url` does.
     """
     backend = os.environ.get(RESULT_BACKEND_VARIABLE)
     if not backend:
@@ -40,7 +40,7 @@ def database_url() -> sa.URL:
             f"{RESULT_BACKEND_VARIABLE} has the scheme {scheme!r}, which is no SQL database: "
             "write db+ and an SQLAlchemy URL, such as db+postgresql+psycopg://user@host/name."
         )
-    return sa.make_url(backend.removeprefix("db+"))
+    return usable_url(backend.removeprefix("db+"))
 
 
 def sqlite_url(path: Path) -> sa.URL:
@@ -56,6 +56,45 @@ def sqlite_url(path: Path) -> sa.URL:
     sqlalchemy.URL
     """
     return sa.URL.create("sqlite", database=str(path.resolve()))
+
+
+def usable_url(url: sa.URL | str) -> sa.URL:
+    """Read a database URL, and see that its dialect and its driver are there.
+
+    Parameters
+    ----------
+    url : sqlalchemy.URL or str
+
+    Returns
+    -------
+    sqlalchemy.URL
+
+    Raises
+    ------
+    celery.exceptions.ImproperlyConfigured
+        If SQLAlchemy cannot read the URL or does not know its scheme, or if the driver is not
+        installed.
+    """
+    try:
+        read = sa.make_url(url)
+        read.get_dialect().import_dbapi()
+    except sa.exc.NoSuchModuleError as error:
+        raise ImproperlyConfigured(
+            f"SQLAlchemy knows no database of the scheme {read.drivername!r}: "
+            "use sqlite, postgresql+psycopg or mysql+pymysql."
+        ) from error
+    except ModuleNotFoundError as error:
+        raise ImproperlyConfigured(
+            f"The driver {error.name!r} for {read.drivername!r} is not installed: "
+            "install it, or name another one in the URL."
+        ) from error
+    except (sa.exc.ArgumentError, ValueError):
+        # Without the cause, which may quote a part of the password.
+        raise ImproperlyConfigured(
+            "The database URL cannot be read: "
+            "its form is dialect+driver://user:password@host:port/name."
+        ) from None
+    return read
 
 
 def make_engine(url: sa.URL | str | None = None, **options: Any) -> sa.Engine:
@@ -76,26 +115,9 @@ def make_engine(url: sa.URL | str | None = None, **options: Any) -> sa.Engine:
     Raises
     ------
     celery.exceptions.ImproperlyConfigured
-        If the URL is not one that SQLAlchemy can read, if it does not know the scheme, or if the
-        driver is not installed.
+        As `usable_url` does.
     """
-    try:
-        url = sa.make_url(url or database_url())
-        return configure_engine(sa.create_engine(url, **options))
-    except sa.exc.NoSuchModuleError as error:
-        raise ImproperlyConfigured(
-            f"SQLAlchemy knows no database of the scheme {url.drivername!r}: "
-            "use sqlite, postgresql+psycopg or mysql+pymysql."
-        ) from error
-    except ModuleNotFoundError as error:
-        raise ImproperlyConfigured(
-            f"The driver {error.name!r} for {url.drivername!r} is not installed: "
-            f"install it, or name another one in the URL."
-        ) from error
-    except sa.exc.ArgumentError as error:
-        raise ImproperlyConfigured(
-            "The database URL cannot be read: it has the form dialect+driver://user:password@host/name."
-        ) from error
+    return configure_engine(sa.create_engine(usable_url(url or database_url()), **options))
 
 
 def configure_engine(engine: sa.Engine) -> sa.Engine:

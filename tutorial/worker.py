@@ -9,6 +9,7 @@ import sys
 import threading
 import time
 from collections import deque
+from contextlib import suppress
 from pathlib import Path
 from string import Template
 from types import TracebackType
@@ -79,6 +80,7 @@ class Worker:
         self.logfile = Path(logfile) if logfile else None
         self._process: subprocess.Popen[bytes] | None = None
         self._lock: FileLock | None = None
+        self._workspace = ""
         self._log_start = 0  # where this start's part of the log file begins, in bytes
         self._ready = False
 
@@ -127,6 +129,7 @@ class Worker:
             ) from None
 
     def _launch(self) -> None:
+        self._workspace = str(home())
         self.logfile = self.logfile or home() / "logs" / f"{self.hostname}.log"
         self.logfile.parent.mkdir(parents=True, exist_ok=True)
         with self.logfile.open("ab") as log:
@@ -178,24 +181,25 @@ class Worker:
         timeout : float
             Seconds that it gets for this; then it is killed.
         """
-        if self._process and self._process.poll() is None:
-            self._process.terminate()
-            try:
-                self._process.wait(timeout)
-            except subprocess.TimeoutExpired:
-                pass
-        self.kill()
+        try:
+            if self._process and self._process.poll() is None:
+                self._process.terminate()
+                with suppress(subprocess.TimeoutExpired):
+                    self._process.wait(timeout)
+        finally:  # whoever interrupts the waiting wants it to end too
+            self.kill()
 
     def kill(self) -> None:
         """Kill the worker and its pool at once, as a crash of the machine would."""
-        if self._process:
+        process = self._process
+        if process and process.stdin and process.stdout and not process.stdin.closed:
+            # Not twice: by then its process id may be that of another program.
             if not WINDOWS:
-                _kill_group(self._process.pid)
-            self._process.kill()
-            self._process.wait()
-            for pipe in (self._process.stdin, self._process.stdout):
-                if pipe:
-                    pipe.close()
+                _kill_group(process.pid)
+            process.kill()
+            process.wait()
+            process.stdin.close()
+            process.stdout.close()
         if self._lock:
             self._lock.release()
         if _running.get(self.hostname) is self:
@@ -264,13 +268,13 @@ class Worker:
         str
             The lines, with the workspace's path shortened to ``$TUTORIAL_HOME``.
         """
-        if not self._process or not self.logfile:
+        if not self._process or not self.logfile or not self.logfile.exists():
             return ""
         with self.logfile.open("rb") as log:
             log.seek(self._log_start)
             lines = deque(log, maxlen=tail)
         text = b"".join(lines).decode(errors="replace")
-        return text.replace(str(home()), "$TUTORIAL_HOME").rstrip("\n")
+        return text.replace(self._workspace, "$TUTORIAL_HOME").rstrip("\n")
 
     def __repr__(self) -> str:
         return (
@@ -292,10 +296,8 @@ class Worker:
 
 def _kill_group(pid: int) -> None:
     """Kill the process and its pool, which share the session that the process leads."""
-    try:
+    with suppress(ProcessLookupError, PermissionError):  # nobody is left; macOS says the second
         os.killpg(pid, signal.SIGKILL)
-    except (ProcessLookupError, PermissionError):  # nobody is left (macOS says the second)
-        pass
 
 
 @atexit.register
@@ -310,10 +312,11 @@ def _stop_all() -> None:
 
 
 def _leave_to_parent() -> None:
-    """Let go, in a forked child, of the pipes and locks that tie the workers to the parent."""
+    """Let go, in a forked child, of the workers: they belong to the parent, and end with it."""
     for worker in _running.values():
         if worker._process and worker._process.stdin:
             worker._process.stdin.close()
+        worker._process = worker._lock = None
     _running.clear()
 
 

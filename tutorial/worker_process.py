@@ -1,4 +1,4 @@
-"""What runs in the process that `tutorial.worker.Worker` starts: the real ``celery worker`` command.
+"""The process that `tutorial.worker.Worker` starts: the real ``celery worker`` command.
 
 Beside it run two things: a word to the parent when the worker is ready, and a thread that ends
 the worker when the parent is gone.
@@ -13,8 +13,12 @@ from celery import Celery
 from celery.app.utils import find_app
 from celery.bin.base import CLIContext
 from celery.bin.worker import worker
+from celery.exceptions import ImproperlyConfigured
 from celery.signals import worker_ready
 from kombu.exceptions import OperationalError
+from sqlalchemy.exc import DBAPIError
+
+from tutorial.database import make_engine
 
 
 def main(arguments: list[str]) -> None:
@@ -28,8 +32,12 @@ def main(arguments: list[str]) -> None:
     _celery, _option, module, _worker, *options = arguments
     _say_when_ready()
     threading.Thread(target=_end_with_parent, daemon=True).start()
-    app = find_app(module)
-    _reach_broker(app)
+    try:
+        app = find_app(module)
+        _reach_broker(app)
+        _reach_result_backend(app)
+    except ImproperlyConfigured as error:
+        sys.exit(str(error))
     try:
         # The command itself, without the others of the program celery, saves a fifth of the start.
         worker.main(options, obj=CLIContext(app=app, no_color=True, workdir=None, quiet=False))
@@ -64,8 +72,20 @@ def _reach_broker(app: Celery) -> None:
     with app.connection_for_read() as connection:
         try:
             connection.ensure_connection(max_retries=1, interval_start=0, timeout=5)
-        except (OperationalError, *connection.connection_errors) as error:
+        except (OperationalError, ImportError, *connection.connection_errors) as error:
             sys.exit(f"The broker at {connection.as_uri()} cannot be reached: {error}")
+
+
+def _reach_result_backend(app: Celery) -> None:
+    """Try the database once: Celery tries for ten seconds, and ends with a long traceback."""
+    url = app.conf.result_backend
+    if not isinstance(url, str) or not url.startswith("db+"):
+        return
+    engine = make_engine(url.removeprefix("db+"))
+    try:
+        engine.connect().close()
+    except DBAPIError as error:
+        sys.exit(f"The result backend at {engine.url} cannot be reached: {error.orig}")
 
 
 if __name__ == "__main__":
