@@ -7,6 +7,7 @@ the worker when the parent is gone.
 import os
 import signal
 import sys
+import tempfile
 import threading
 
 from celery import Celery
@@ -19,6 +20,7 @@ from kombu.exceptions import OperationalError
 from sqlalchemy.exc import DBAPIError
 
 from tutorial.database import make_engine
+from tutorial.workspace import home
 
 
 def main(arguments: list[str]) -> None:
@@ -30,6 +32,7 @@ def main(arguments: list[str]) -> None:
         ``celery -A MODULE worker`` and the worker's options.
     """
     _celery, _option, module, _worker, *options = arguments
+    _keep_temporary_files_in_the_workspace()
     _say_when_ready()
     threading.Thread(target=_end_with_parent, daemon=True).start()
     try:
@@ -46,6 +49,16 @@ def main(arguments: list[str]) -> None:
             # The pool has ended. Without this, billiard's threads sleep for another second.
             os._exit(0)
         raise
+
+
+def _keep_temporary_files_in_the_workspace() -> None:
+    """Give the pool's temporary folder, which a killed worker cannot remove, a place that can be.
+
+    It goes with the logs when the workspace is opened again.
+    """
+    folder = home() / "logs"
+    folder.mkdir(exist_ok=True)
+    tempfile.tempdir = str(folder)
 
 
 def _say_when_ready() -> None:
