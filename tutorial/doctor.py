@@ -115,8 +115,9 @@ def check_broker() -> str:
             app.amqp.queues[app.conf.task_default_queue](connection.default_channel).declare()
             return f"The broker answers: {connection.transport.driver_type}."
     except Exception as error:  # each of kombu's transports raises its own
+        url = maybe_sanitize_url(broker_url())
         raise Wrong(
-            f"The broker {maybe_sanitize_url(broker_url())} cannot be reached ({_first_line(error)}): "
+            f"The broker {url} cannot be reached ({_first_line(error)}): "
             f"start it, or correct or unset {BROKER_VARIABLE}."
         ) from error
 
