@@ -323,12 +323,9 @@ def check_machine(chapter: Chapter) -> list[str]:
     """No output tells where it was made."""
     folders = {str(folder) for folder in (COURSE, Path.home(), Path(sys.prefix)) if folder.name}
     names = {*folders, "/home/", "/Users/", "/tmp/", ":\\Users", f"@{socket.gethostname()}"}
-    return [
-        f"the output of {cell.id} holds {name!r}"
-        for cell in chapter.code
-        for name in sorted(names)
-        if name in texts(cell)
-    ]
+    longest_first = sorted(names, key=len, reverse=True)
+    found = {cell.id: [n for n in longest_first if n in texts(cell)] for cell in chapter.code}
+    return [f"the output of {cell} holds {names[0]!r}" for cell, names in found.items() if names]
 
 
 def check_canonical(chapter: Chapter) -> list[str]:
