@@ -5,8 +5,10 @@ Workers do not import this module: pandas would make each of them start later.
 
 import base64
 import datetime as dt
+import gc
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -16,54 +18,66 @@ import pyarrow as pa
 import sqlalchemy as sa
 from celery import states
 from dateutil import tz
-from kombu.utils import json
 from tqdm import tqdm
+
+from tutorial import arrow_reader
+from tutorial.decoding import (
+    Counts,
+    Dates,
+    Integers,
+    Json,
+    Text,
+    Words,
+    decode_json,
+    decode_text,
+    to_arrow,
+)
 
 TASK_TABLE = "celery_taskmeta"
 GROUP_TABLE = "celery_tasksetmeta"
 QUEUE_TABLE = "kombu_queue"
 MESSAGE_TABLE = "kombu_message"
 PAGE = 50_000  # rows for each query, so that no transaction lasts for longer than a moment
+BATCH = 10_000  # rows that are converted together
+LARGE = 100_000  # ids from which on a second process is worth its start
 PATIENCE = 2  # seconds before a progress bar appears
 
 # The columns of a frame of results, in the order of a reader's questions, and what they hold.
 RESULT_COLUMNS = {
-    "id": "number",
-    "task_id": "text",
-    "name": "word",
-    "args": "json",
-    "kwargs": "json",
-    "status": "word",
-    "result": "json",
-    "exception": "word",
-    "traceback": "text",
-    "date_done": "date",
-    "worker": "word",
-    "queue": "word",
-    "retries": "count",
-    "children": "json",
-    "stamps": "json",
-    "undecodable": "word",
+    "id": Integers,
+    "task_id": Text,
+    "name": Words,
+    "args": Json,
+    "kwargs": Json,
+    "status": Words,
+    "result": Json,
+    "exception": Words,  # not in the table: from status and result
+    "traceback": Text,
+    "date_done": Dates,
+    "worker": Words,
+    "queue": Words,
+    "retries": Counts,
+    "children": Json,
+    "stamps": Json,
+    "undecodable": Words,  # not in the table: what the others could not decode
 }
-DATES = ("date_done", "timestamp")
-DERIVED = ("exception", "undecodable")  # these two are not in the table
+GROUP_COLUMNS = {"taskset_id": Text, "date_done": Dates, "result": Json, "undecodable": Words}
+MESSAGE_COLUMNS = {
+    "id": Integers,
+    "queue_id": Counts,
+    "visible": Counts,
+    "timestamp": Dates,
+    "payload": Text,
+}
+DERIVED = ("exception", "undecodable")
 COUNTABLE = ("status", "name", "worker", "queue", "retries")
-LIFE = ["PENDING", "RECEIVED", "STARTED", "RETRY", "SUCCESS", "FAILURE", "REVOKED"]
-
-MESSAGE_KINDS = {
-    "id": "number",
-    "queue_id": "count",
-    "visible": "count",
-    "timestamp": "date",
-    "payload": "text",
-}
 MESSAGE_FIELDS = ["task_id", "name", "args", "kwargs", "retries", "sent_at", "eta", "undecodable"]
 TIMING_COLUMNS = [
     *("task_id", "name", "status", "worker", "messages", "sent_at", "received_at", "date_done"),
     *("waiting", "running"),
 ]
 
-Words = str | Collection[str] | None
+Strings = str | Collection[str] | None
 Moment = str | dt.date | None
 
 
@@ -71,8 +85,8 @@ def load_results(
     engine: sa.Engine,
     *,
     columns: Sequence[str] | None = None,
-    status: Words = None,
-    name: Words = None,
+    status: Strings = None,
+    name: Strings = None,
     since: Moment = None,
     until: Moment = None,
     limit: int | None = None,
@@ -139,16 +153,16 @@ def load_results(
     ConnectionError
         If the database cannot be read.
     """
-    wanted = _known(columns)
-    tasks = _Rows(engine, table, schema, timezone)
+    tasks = _Table(engine, table, schema, timezone)
     tasks.only(status, name, since, until)
-    reader = _Reader(wanted, tasks.zone, decode)
-    pages = []
-    with tqdm(unit=" rows", delay=PATIENCE, disable=not progress) as bar:
-        for rows in tasks.pages(reader.kinds, PAGE, limit):
-            pages.append(reader.arrays(rows))
-            bar.update(len(rows))
-    return reader.frame(pages)
+    frame = _Frame(_known(columns), tasks.zone, decode)
+    with (
+        _garbage_collection_paused(),
+        tqdm(unit=" ids", unit_scale=True, delay=PATIENCE, disable=not progress) as bar,
+    ):
+        for reached, bar.total in tasks.read(frame, PAGE, limit, at_once=True):
+            bar.update(reached - bar.n)
+    return frame.finish()
 
 
 def iter_results(
@@ -156,8 +170,8 @@ def iter_results(
     *,
     chunksize: int = PAGE,
     columns: Sequence[str] | None = None,
-    status: Words = None,
-    name: Words = None,
+    status: Strings = None,
+    name: Strings = None,
     since: Moment = None,
     until: Moment = None,
     limit: int | None = None,
@@ -188,20 +202,19 @@ def iter_results(
     ValueError, TypeError, ConnectionError
         As `load_results`.
     """
-    wanted = _known(columns)
-    tasks = _Rows(engine, table, schema, timezone)
+    tasks = _Table(engine, table, schema, timezone)
     tasks.only(status, name, since, until)
-    for rows in tasks.pages(_Reader(wanted, tasks.zone, decode).kinds, chunksize, limit):
-        reader = _Reader(wanted, tasks.zone, decode)
-        yield reader.frame([reader.arrays(rows)])
+    frame = _Frame(_known(columns), tasks.zone, decode)
+    for _progress in tasks.read(frame, chunksize, limit):
+        yield frame.finish()
 
 
 def count_results(
     engine: sa.Engine,
     by: str | Sequence[str] = "status",
     *,
-    status: Words = None,
-    name: Words = None,
+    status: Strings = None,
+    name: Strings = None,
     since: Moment = None,
     until: Moment = None,
     timezone: str | None = None,
@@ -231,12 +244,13 @@ def count_results(
     names = [by] if isinstance(by, str) else list(by)
     if not names or not set(names) <= set(COUNTABLE):
         raise ValueError(f"Tasks are counted by {', '.join(COUNTABLE)}, one or more; not {by!r}.")
-    tasks = _Rows(engine, table, schema, timezone)
+    tasks = _Table(engine, table, schema, timezone)
     tasks.only(status, name, since, until)
-    counts = pd.DataFrame(tasks.counts(names), columns=[*names, "tasks"])
+    counts = pd.DataFrame(tasks.count(names), columns=[*names, "tasks"])
     counts = counts.astype({"tasks": "int64"})
-    order = {"by": ["tasks", *names], "ascending": [False] + [True] * len(names)}
-    return counts.sort_values(**order).set_index(names)["tasks"]
+    order = [False] + [True] * len(names)
+    counts = counts.sort_values(["tasks", *names], ascending=order)
+    return counts.set_index(names)["tasks"]
 
 
 def load_groups(
@@ -266,11 +280,11 @@ def load_groups(
     ValueError, TypeError, ConnectionError
         As `load_results`.
     """
-    groups = _Rows(engine, table, schema, timezone)
-    kinds = {"taskset_id": "text", "date_done": "date", "result": "group", "undecodable": "word"}
-    reader = _Reader(kinds, groups.zone, kinds=kinds)
-    frame = reader.frame([reader.arrays(rows) for rows in groups.pages(reader.kinds, PAGE)])
-    return frame.rename(columns={"taskset_id": "group_id", "result": "task_ids"})
+    groups = _Table(engine, table, schema, timezone)
+    frame = _Frame(GROUP_COLUMNS, groups.zone, kinds=GROUP_COLUMNS)
+    loaded = groups.load(frame)
+    loaded["result"] = pd.Series(map(_group_task_ids, loaded["result"]), dtype=object)
+    return loaded.rename(columns={"taskset_id": "group_id", "result": "task_ids"})
 
 
 def load_messages(engine: sa.Engine, *, timezone: str | None = None) -> pd.DataFrame:
@@ -307,19 +321,18 @@ def load_messages(engine: sa.Engine, *, timezone: str | None = None) -> pd.DataF
     ValueError, TypeError, ConnectionError
         As `load_results`.
     """
-    queues = _Rows(engine, QUEUE_TABLE, None, "UTC")
-    names = {key: name for page in queues.pages(["id", "name"], PAGE) for key, name in page}
-    stored = _Rows(engine, MESSAGE_TABLE, None, "UTC")
-    local = ZoneInfo(timezone) if timezone else tz.tzlocal()
-    reader = _Reader(MESSAGE_KINDS, local, kinds=MESSAGE_KINDS)
-    raw = reader.frame([reader.arrays(rows) for rows in stored.pages(reader.kinds, PAGE)])
+    queues = _Table(engine, QUEUE_TABLE).load(_Frame(["id", "name"], dt.UTC))
+    names = dict(zip(queues["id"], queues["name"], strict=True))
+    local = _zone(timezone) if timezone else tz.tzlocal()
+    frame = _Frame(MESSAGE_COLUMNS, local, kinds=MESSAGE_COLUMNS)
+    raw = _Table(engine, MESSAGE_TABLE).load(frame)
     read = pd.DataFrame([_read_payload(text) for text in raw["payload"]], columns=MESSAGE_FIELDS)
     return pd.DataFrame(
         {
             "id": raw["id"],
             "task_id": read["task_id"].astype("str"),
             "name": read["name"].astype("str").astype("category"),
-            "queue": raw["queue_id"].map(names).map(_word).astype("str").astype("category"),
+            "queue": raw["queue_id"].map(names).astype("str").astype("category"),
             "args": read["args"].astype("object"),
             "kwargs": read["kwargs"].astype("object"),
             "retries": read["retries"].astype("Int64"),
@@ -371,23 +384,15 @@ def join_timings(results: pd.DataFrame, messages: pd.DataFrame) -> pd.DataFrame:
     return tasks[TIMING_COLUMNS]
 
 
-def _known(columns: Sequence[str] | None) -> list[str]:
-    """Check the names of the wanted columns."""
-    if columns is None:
-        return list(RESULT_COLUMNS)
-    if isinstance(columns, str):
-        raise TypeError(f"Columns are a list of names: write columns=[{columns!r}].")
-    for column in columns:
-        if column not in RESULT_COLUMNS:
-            raise ValueError(f"No column is called {column!r}; use {', '.join(RESULT_COLUMNS)}.")
-    return list(columns)
-
-
-class _Rows:
-    """The rows of one table that a call asks for."""
+class _Table:
+    """One table, and which of its rows a call asks for."""
 
     def __init__(
-        self, engine: sa.Engine, table: str, schema: str | None, timezone: str | None
+        self,
+        engine: sa.Engine,
+        name: str,
+        schema: str | None = None,
+        timezone: str | None = None,
     ) -> None:
         if not isinstance(engine, sa.Engine):
             raise TypeError(
@@ -395,93 +400,177 @@ class _Rows:
                 f"this is a {type(engine).__name__}."
             )
         self.engine = engine
+        with _connect(engine) as connection:
+            names = _column_names(connection, name, schema)
+            if timezone is None and engine.dialect.name == "postgresql":
+                timezone = connection.scalar(sa.text("SHOW timezone"))
+        self.exists = bool(names)
+        self.zone = _zone(timezone or "UTC")
+        self.table = sa.table(name, *map(sa.column, names), schema=schema)
         self.where: list[sa.ColumnElement[bool]] = []
-        with _reading(engine) as connection:
-            self.columns = _find_columns(connection, table, schema)
-            self.zone = _zone(connection, timezone)
-        self.table = sa.table(table, *map(sa.column, self.columns), schema=schema)
 
-    def only(self, status: Words, name: Words, since: Moment, until: Moment) -> None:
-        """Keep only some of the rows."""
-        for column, words in (("status", status), ("name", name)):
-            if words is not None:
-                self.where.append(self._column(column).in_(_words(words)))
-        date_done = sa.type_coerce(self.table.c.get("date_done", sa.null()), sa.DateTime)
+    def only(self, status: Strings, name: Strings, since: Moment, until: Moment) -> None:
+        """Ask for some of the rows."""
+        if status is not None:
+            self.where.append(self._column("status").in_(_strings(status, "status")))
+        if name is not None:
+            self.where.append(self._column("name").in_(_strings(name, "name")))
+        date_done = sa.type_coerce(self._column("date_done"), sa.DateTime)
         if since is not None:
             self.where.append(date_done >= _naive(since, "since", self.zone))
         if until is not None:
             self.where.append(date_done < _naive(until, "until", self.zone))
 
-    def pages(
-        self, names: Iterable[str], size: int, limit: int | None = None
-    ) -> Iterator[list[Sequence[Any]]]:
-        """Read the rows in pages, each in a transaction of its own.
+    def read(
+        self, frame: "_Frame", size: int, limit: int | None = None, at_once: bool = False
+    ) -> Iterator[tuple[int, int]]:
+        """Read the rows into a frame, page by page; yield how many ids are done, and of how many.
 
-        So no worker waits for a reader, not even on SQLite without WAL, and no connection stays
-        open while the caller works. The highest ``id`` is fixed first: rows that are added later
-        are not read.
+        Each page is a transaction of its own. So no worker waits for a reader, not even on SQLite
+        without WAL, and no connection stays open while the caller works. The highest ``id`` is
+        fixed first: rows that are added later are not read.
         """
-        for what, number in (("limit", limit), ("chunksize", size)):
-            if number is not None and (not isinstance(number, int) or number < 0):
-                raise ValueError(f"The {what} is a number of rows; not {number!r}.")
-        if not self.columns:
+        _check_number(size, "chunksize")
+        if limit is not None:
+            _check_number(limit, "limit")
+        if not self.exists:
             return
         key = self.table.c.id
-        [(lowest, highest)] = self._fetch(sa.select(sa.func.min(key), sa.func.max(key)))
-        query = sa.select(key, *map(self._readable, names)).order_by(key)
-        while lowest is not None and limit != 0:
-            page = size if limit is None else min(size, limit)
-            rows = self._fetch(query.where(key.between(lowest, highest)).limit(page))
-            if not rows:
+        with _connect(self.engine) as connection:
+            bounds = sa.select(sa.func.min(key), sa.func.max(key)).where(*self.where)
+            lowest, highest = connection.execute(bounds).one()
+            file = _large_file(connection) if at_once and limit is None else None
+        if lowest is None:
+            return
+        ids = highest - lowest + 1
+        columns = [self._expression(name).label(f"stored_{name}") for name in frame.stored]
+        query = sa.select(key, *columns).where(*self.where)
+        query = query.where(key <= highest).order_by(key)
+        if file and ids > LARGE:
+            yield from ((reached - lowest + 1, ids) for reached in self._stream(file, query, frame))
+            return
+        reached = lowest - 1
+        while reached < highest and limit != 0:
+            page = query.where(key > reached).limit(size if limit is None else min(size, limit))
+            before = frame.size
+            for keys, *values in self._batches(page):
+                frame.add(map(to_arrow, values))
+                reached = keys[-1]
+            if frame.size == before:
                 return
-            yield [row[1:] for row in rows]
-            lowest = rows[-1][0] + 1
-            limit = None if limit is None else limit - len(rows)
+            limit = None if limit is None else limit - (frame.size - before)
+            yield reached - lowest + 1, ids
 
-    def counts(self, names: list[str]) -> list[Sequence[Any]]:
+    def _stream(self, file: Path, query: sa.Select[Any], frame: "_Frame") -> Iterator[int]:
+        """Read the rows of a large file with ADBC; yield the highest id so far."""
+        first = sa.select(sa.literal(0), *(sa.text("x'00'") for _column in frame.stored))
+        rows = first.union_all(sa.select(query.subquery()))
+        sql = str(rows.compile(self.engine, compile_kwargs={"literal_binds": True}))
+        skip = 1  # the first row is only there to tell ADBC the types
+        for batch in arrow_reader.read(file, sql):
+            keys, *values = batch.slice(skip).columns
+            frame.add(values)
+            skip = 0
+            if len(keys):
+                yield keys[-1].as_py()
+
+    def load(self, frame: "_Frame") -> pd.DataFrame:
+        """Read all rows."""
+        for _progress in self.read(frame, PAGE):
+            pass
+        return frame.finish()
+
+    def count(self, names: list[str]) -> Sequence[Any]:
         """Count the rows by the values of columns."""
-        if not self.columns:
-            return []
         by = [self._column(name) for name in names]
-        return self._fetch(sa.select(*by, sa.func.count()).group_by(*by), raw=False)
+        if not self.exists:
+            return []
+        with _connect(self.engine) as connection:
+            query = sa.select(*by, sa.func.count()).where(*self.where).group_by(*by)
+            return connection.execute(query).all()
 
-    def _fetch(self, query: sa.Select[Any], raw: bool = True) -> list[Sequence[Any]]:
-        with _reading(self.engine) as connection:
-            return _fetch(connection, query.where(*self.where), raw)
+    def _batches(self, query: sa.Select[Any]) -> Iterator[Iterable[Any]]:
+        """Run a query, and turn each batch of rows into columns."""
+        with _connect(self.engine) as connection:
+            for rows in connection.execute(query).partitions(BATCH):
+                yield zip(*rows, strict=True)
 
     def _column(self, name: str) -> sa.ColumnElement[Any]:
-        if self.columns and name not in self.columns:
+        if self.exists and name not in self.table.c:
             raise ValueError(
                 f"The table {self.table.fullname} has no column {name!r}: "
                 "Celery keeps it if result_extended is True."
             )
         return self.table.c.get(name, sa.null())
 
-    def _readable(self, name: str) -> sa.ColumnElement[Any]:
-        """Return a column of the table, or NULL if the table lacks it."""
+    def _expression(self, name: str) -> sa.ColumnElement[Any]:
+        """Return what to select for a column."""
         column = self.table.c.get(name)
         if column is None:
-            return sa.null().label(name)
-        # As text, each database's strangest date arrives, and is judged here: PostgreSQL's
-        # infinity, MariaDB's 0000-00-00.
-        return sa.cast(column, sa.String) if name in DATES else column
+            return sa.null()
+        if self.engine.dialect.name == "sqlite":
+            # There, any value of any type can be in any column, and text need not be UTF-8.
+            return sa.type_coerce(sa.cast(column, sa.LargeBinary), sa.types.NullType())
+        # As text, a database's strangest time arrives and is judged here: PostgreSQL's infinity,
+        # MariaDB's 0000-00-00.
+        return sa.cast(column, sa.String) if name in ("date_done", "timestamp") else column
 
 
-def _fetch(connection: sa.Connection, query: sa.Select[Any], raw: bool) -> list[Sequence[Any]]:
-    """Run a query; on SQLite fetch text as bytes, because it need not be valid UTF-8."""
-    result = connection.execute(query)
-    driver: Any = connection.connection.driver_connection
-    if not raw or connection.dialect.name != "sqlite":
-        return list(result)
-    driver.text_factory = bytes
-    try:
-        return list(result)
-    finally:
-        driver.text_factory = str
+class _Frame:
+    """A data frame that is being filled, a batch of rows at a time."""
+
+    def __init__(
+        self,
+        names: Iterable[str],
+        zone: dt.tzinfo,
+        decode: bool = True,
+        kinds: dict[str, Any] = RESULT_COLUMNS,
+    ) -> None:
+        self.names = list(names)
+        self.zone = zone
+        self.decode = decode
+        self.kinds = kinds
+        sources = ["status", "result"] if "exception" in self.names else []
+        stored = [name for name in [*self.names, *sources] if name not in DERIVED]
+        self.stored = list(dict.fromkeys(stored))
+        self._start()
+
+    def _start(self) -> None:
+        self.size = 0
+        self.columns = [self._new(self.kinds[name]) for name in self.stored]
+
+    def _new(self, kind: Any) -> Any:
+        if kind is Dates:
+            return Dates(self.zone)
+        return Json(bytes) if kind is Json and not self.decode else kind()
+
+    def add(self, values: Iterable[pa.Array]) -> None:
+        """Add some rows, given column by column."""
+        for column, some in zip(self.columns, values, strict=True):
+            column.add(some)
+        self.size += len(some)
+
+    def finish(self) -> pd.DataFrame:
+        """Return the frame, and start anew."""
+        done = {name: c.finish() for name, c in zip(self.stored, self.columns, strict=True)}
+        if "exception" in self.names:
+            done["exception"] = _exceptions(done["status"], done["result"])
+        if "undecodable" in self.names:
+            done["undecodable"] = self._undecodable()
+        index = pd.RangeIndex(self.size)
+        self._start()
+        return pd.DataFrame({name: done[name] for name in self.names}, index=index, copy=False)
+
+    def _undecodable(self) -> pd.Categorical:
+        notes: list[Any] = [None] * self.size
+        for name, column in zip(self.stored, self.columns, strict=True):
+            for row in column.bad if name in self.names else ():
+                notes[row] = f"{notes[row]}, {name}" if notes[row] else name
+        return _categorical(notes)
 
 
 @contextmanager
-def _reading(engine: sa.Engine) -> Iterator[sa.Connection]:
+def _connect(engine: sa.Engine) -> Iterator[sa.Connection]:
     """Open a connection, and name the cause if the database cannot be read."""
     try:
         with engine.connect() as connection:
@@ -491,229 +580,97 @@ def _reading(engine: sa.Engine) -> Iterator[sa.Connection]:
         raise ConnectionError(f"The database {engine.url} cannot be read: {cause}.") from error
 
 
-def _find_columns(connection: sa.Connection, table: str, schema: str | None) -> list[str]:
-    """Return the names of the table's columns; none if Celery has not made its table yet."""
-    inspector = sa.inspect(connection)
+def _large_file(connection: sa.Connection) -> Path | None:
+    """Return the SQLite file that can be read at once: in WAL mode, where nobody waits for that."""
+    name = connection.engine.url.database
+    if connection.dialect.name != "sqlite" or not name or not Path(name).is_file():
+        return None
+    mode = connection.exec_driver_sql("PRAGMA journal_mode").scalar()
+    return Path(name) if mode == "wal" and arrow_reader.available() else None
+
+
+@contextmanager
+def _garbage_collection_paused() -> Iterator[None]:
+    """Spare the collector the search through a million new lists, none of them garbage."""
+    enabled = gc.isenabled()
+    gc.disable()
     try:
-        return [column["name"] for column in inspector.get_columns(table, schema=schema)]
+        yield
+    finally:
+        if enabled:
+            gc.enable()
+
+
+def _column_names(connection: sa.Connection, table: str, schema: str | None) -> list[str]:
+    """Return the names of a table's columns; none if Celery has not made its table yet."""
+    try:
+        return [c["name"] for c in sa.inspect(connection).get_columns(table, schema=schema)]
     except sa.exc.NoSuchTableError:
         if table in (TASK_TABLE, GROUP_TABLE, QUEUE_TABLE, MESSAGE_TABLE) and schema is None:
             return []
-        raise ValueError(
-            f"The database {connection.engine.url} has no table "
-            f"{schema + '.' if schema else ''}{table}."
-        ) from None
+        full = f"{schema}.{table}" if schema else table
+        raise ValueError(f"The database {connection.engine.url} has no table {full}.") from None
 
 
-def _zone(connection: sa.Connection, timezone: str | None) -> dt.tzinfo:
-    """Return the zone in which the table keeps its naive times."""
-    if timezone is None and connection.dialect.name == "postgresql":
-        timezone = connection.scalar(sa.text("SHOW timezone"))
+def _known(columns: Sequence[str] | None) -> list[str]:
+    """Check the names of the wanted columns."""
+    if columns is None:
+        return list(RESULT_COLUMNS)
+    if isinstance(columns, str):
+        raise TypeError(f"Columns are a list of names: write columns=[{columns!r}].")
+    for column in columns:
+        if column not in RESULT_COLUMNS:
+            raise ValueError(f"No column is called {column!r}; use {', '.join(RESULT_COLUMNS)}.")
+    return list(dict.fromkeys(columns))
+
+
+def _check_number(number: Any, what: str) -> None:
+    least = 0 if what == "limit" else 1
+    if not isinstance(number, int) or number < least:
+        raise ValueError(f"The {what} is a number of rows, at least {least}; not {number!r}.")
+
+
+def _strings(value: Strings, what: str) -> list[str]:
+    """Return one or several strings as a list."""
+    found = [value] if isinstance(value, str) else value
+    if not isinstance(found, Collection) or not all(isinstance(word, str) for word in found):
+        raise TypeError(f"The {what} is a string or a list of strings; not {value!r}.")
+    return list(found)
+
+
+def _zone(name: str) -> dt.tzinfo:
     try:
-        return ZoneInfo(timezone or "UTC")
+        return ZoneInfo(name)
     except (ValueError, KeyError, OSError):
-        raise ValueError(
-            f"There is no time zone {timezone!r}: name one as in timezone='Europe/Berlin'."
-        ) from None
-
-
-def _words(words: Words) -> list[str]:
-    """Return one or several words as a list."""
-    found = [words] if isinstance(words, str) else list(words or [])
-    if not all(isinstance(word, str) for word in found):
-        raise TypeError(f"A status or a name is a string, or a list of strings; not {words!r}.")
-    return found
+        raise ValueError(f"No time zone is called {name!r}; one is 'Europe/Berlin'.") from None
 
 
 def _naive(moment: Any, what: str, zone: dt.tzinfo) -> dt.datetime:
-    """Return a moment as the table would keep it: without a zone, in the table's."""
+    """Return a moment as the table would keep it: without a zone, in that of the table."""
     if not isinstance(moment, str | dt.date):
         raise TypeError(f"The moment {what!r} is a string or a datetime; not {moment!r}.")
     try:
         time = pd.Timestamp(moment)
-    except ValueError as error:
-        raise ValueError(f"The moment {what}={moment!r} cannot be read: {error}.") from None
+    except ValueError:
+        time = pd.NaT
+    if time is pd.NaT:
+        raise ValueError(f"{what}={moment!r} is no moment; one is '2026-01-31 12:00'.")
     time = time.tz_localize("UTC") if time.tz is None else time
     return time.tz_convert(zone).tz_localize(None).to_pydatetime()
 
 
-class _Words(dict[Any, int]):
-    """The distinct words of a column, each with its number."""
-
-    def __init__(self) -> None:
-        super().__init__({None: -1})
-        self.numbers: dict[str, int] = {}
-        self.bad: set[Any] = set()
-
-    def __missing__(self, raw: Any) -> int:
-        word, good = _text(raw)
-        if not good:
-            self.bad.add(raw)
-        self[raw] = self.numbers.setdefault(word, len(self.numbers))
-        return self[raw]
+def _categorical(values: Sequence[Any]) -> pd.Categorical:
+    words = Words()
+    words.add(to_arrow(values))
+    return words.finish()
 
 
-class _Values(dict[Any, Any]):
-    """The distinct values of a column, each decoded once."""
-
-    def __init__(self) -> None:
-        super().__init__({None: None})
-        self.bad: set[Any] = set()
-
-    def __missing__(self, raw: Any) -> Any:
-        try:
-            self[raw] = json.loads(raw)
-        except Exception:  # whatever is wrong with one value, the other rows must not be lost
-            self.bad.add(raw)
-            self[raw] = bytes(raw) if isinstance(raw, memoryview) else raw
-        return self[raw]
-
-
-class _Reader:
-    """Turns rows as the database gives them into the columns of a frame."""
-
-    def __init__(
-        self,
-        columns: Iterable[str],
-        zone: dt.tzinfo,
-        decode: bool = True,
-        kinds: dict[str, str] = RESULT_COLUMNS,
-    ) -> None:
-        self.columns = list(columns)
-        self.zone = zone
-        self.decode = decode
-        needed = [*self.columns, *(["status", "result"] if "exception" in self.columns else [])]
-        self.kinds = {c: kinds[c] for c in dict.fromkeys(needed) if c not in DERIVED}
-        self.words = {c: _Words() for c in [*self.kinds, *DERIVED] if kinds.get(c) == "word"}
-
-    def arrays(self, rows: list[Sequence[Any]]) -> dict[str, Any]:
-        """Convert one page of rows."""
-        page: dict[str, Any] = {}
-        bad: dict[int, str] = {}
-        for column, values in zip(self.kinds, zip(*rows, strict=True), strict=True):
-            page[column], lost = self._convert(column, values)
-            if column in self.columns:
-                bad.update({row: f"{bad[row]}, {column}" if row in bad else column for row in lost})
-        if "exception" in self.columns:
-            failed = [self.words["status"][word] for word in states.EXCEPTION_STATES]
-            page["exception"] = np.full(len(rows), -1)
-            for row in np.isin(page["status"], failed).nonzero()[0].tolist():
-                name = _exception_type(page["result"][row])
-                page["exception"][row] = self.words["exception"][name]
-        if "undecodable" in self.columns:
-            page["undecodable"] = np.full(len(rows), -1)
-            for row, names in bad.items():
-                page["undecodable"][row] = self.words["undecodable"][names]
-        return page
-
-    def _convert(self, column: str, values: Sequence[Any]) -> tuple[Any, Iterable[int]]:
-        """Convert one column of a page; also return the positions of what could not be decoded."""
-        kind = self.kinds[column]
-        if kind == "text":
-            return _arrow(values, pa.string(), _text)
-        if kind == "date":
-            return _dates(values)
-        if kind in ("number", "count"):
-            return _arrow(values, pa.int64(), _integer)
-        if not self.decode and kind == "json":
-            return np.fromiter(values, object, len(values)), ()
-        seen: _Words | _Values = self.words[column] if kind == "word" else _Values()
-        found = [seen[value] for value in values]
-        bad = [row for row, value in enumerate(values) if value in seen.bad] if seen.bad else []
-        if kind == "group":
-            found = [_group_task_ids(value) for value in found]
-        return np.fromiter(found, "int64" if kind == "word" else object, len(values)), bad
-
-    def frame(self, pages: list[dict[str, Any]]) -> pd.DataFrame:
-        """Join the converted pages."""
-        return pd.DataFrame(
-            {
-                column: self._join(column, [page[column] for page in pages])
-                for column in self.columns
-            }
-        )
-
-    def _join(self, column: str, parts: list[Any]) -> Any:
-        kind = self.kinds.get(column, "word")
-        if kind == "word":
-            return _categories(np.concatenate([np.empty(0, "int64"), *parts]), self.words[column])
-        if kind in ("json", "group"):
-            return pd.Series(np.concatenate([np.empty(0, object), *parts]), dtype=object)
-        if kind == "date":
-            return _utc(pa.chunked_array(parts, pa.timestamp("us")).to_pandas(), self.zone)
-        if kind == "text":
-            return pa.chunked_array(parts, pa.string()).to_pandas().astype("str")
-        numbers = pa.chunked_array(parts, pa.int64())
-        if kind == "number":
-            return numbers.to_pandas().astype("int64")
-        return numbers.to_pandas(types_mapper={pa.int64(): pd.Int64Dtype()}.get)
-
-
-def _categories(codes: np.ndarray, words: _Words) -> pd.Categorical:
-    """Make a categorical of those words that occur: states in the order of life, others sorted."""
-    names = list(words.numbers)
-    used = [names[code] for code in np.unique(codes) if code >= 0]
-    used.sort(key=lambda word: (LIFE.index(word) if word in LIFE else len(LIFE), word))
-    position = np.full(len(names) + 1, -1)  # the last one is for the code -1
-    position[[words.numbers[word] for word in used]] = range(len(used))
-    return pd.Categorical.from_codes(position[codes], pd.Index(used, dtype="str"))
-
-
-def _arrow(values: Sequence[Any], kind: pa.DataType, parse: Any) -> tuple[pa.Array, list[int]]:
-    """Convert values to Arrow at once, or one by one if some of them resist."""
-    try:
-        return pa.array(values, kind), []
-    except (pa.ArrowInvalid, pa.ArrowTypeError, ValueError, OverflowError):
-        parsed = [(None, True) if value is None else parse(value) for value in values]
-        bad = [row for row, (_value, good) in enumerate(parsed) if not good]
-        return pa.array([value for value, _good in parsed], kind), bad
-
-
-def _dates(values: Sequence[Any]) -> tuple[pa.Array, list[int]]:
-    """Convert the text of times in ISO format; Arrow is strict, and takes no "now" for a date."""
-    text, bad = _arrow(values, pa.string(), _text)
-    try:
-        return text.cast(pa.timestamp("us")), bad
-    except pa.ArrowInvalid:
-        return _arrow(text.to_pylist(), pa.timestamp("us"), _moment)
-
-
-def _text(raw: Any) -> tuple[str, bool]:
-    """Return the text, and whether it is as it was stored."""
-    try:
-        if isinstance(raw, bytes | memoryview):
-            return bytes(raw).decode(), True
-        str(raw).encode()
-        return str(raw), True
-    except UnicodeError:
-        raw = raw if isinstance(raw, str) else bytes(raw).decode(errors="backslashreplace")
-        return raw.encode(errors="backslashreplace").decode(), False
-
-
-def _integer(raw: Any) -> tuple[int | None, bool]:
-    """Return an integer, if it is one."""
-    good = isinstance(raw, int)
-    return (int(raw) if good else None), good
-
-
-def _moment(raw: str) -> tuple[dt.datetime | None, bool]:
-    """Return a naive time, if the text is one."""
-    try:
-        time = dt.datetime.fromisoformat(raw)
-    except ValueError:
-        return None, False
-    return (time, True) if time.tzinfo is None else (None, False)
-
-
-def _utc(times: pd.Series, zone: dt.tzinfo) -> pd.Series:
-    """Take naive times for times of a zone, and convert them to UTC.
-
-    The hour that a clock shows twice in autumn is taken for its first pass; one that it skips in
-    spring, for the moment of the change.
-    """
-    first = np.ones(len(times), bool)
-    local = times.dt.tz_localize(zone, ambiguous=first, nonexistent="shift_forward")
-    return local.dt.tz_convert("UTC").astype("datetime64[us, UTC]")
+def _exceptions(status: pd.Categorical, result: pd.Series) -> pd.Categorical:
+    """Return the type of the exception of each task that has one."""
+    failed = status.isin(list(states.EXCEPTION_STATES))
+    names = np.full(len(status), None, object)
+    names[failed] = [_exception_type(value) for value in result[failed]]
+    return _categorical(names.tolist())
 
 
 def _exception_type(result: Any) -> str | None:
@@ -735,7 +692,7 @@ def _read_payload(payload: Any) -> dict[str, Any]:
     fields: dict[str, Any] = dict.fromkeys(MESSAGE_FIELDS)
     bad = []
     try:
-        message = json.loads(payload)
+        message = decode_json(payload)
         headers = dict(message["headers"])
     except Exception:  # as in _Values
         return {**fields, "undecodable": "payload"}
@@ -757,7 +714,7 @@ def _read_payload(payload: Any) -> dict[str, Any]:
             body = base64.b64decode(body)
         if message["content-type"] != "application/json":
             raise ValueError
-        fields["args"], fields["kwargs"], _embedded = json.loads(body)
+        fields["args"], fields["kwargs"], _embedded = decode_json(body)
     except Exception:
         fields["args"] = body
         bad.append("args, kwargs")
@@ -765,7 +722,7 @@ def _read_payload(payload: Any) -> dict[str, Any]:
 
 
 def _word(raw: Any) -> str | None:
-    return None if raw is None else _text(raw)[0]
+    return None if raw is None else decode_text(raw)[0]
 
 
 def _aware(text: str | None) -> dt.datetime | None:
