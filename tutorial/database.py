@@ -150,8 +150,17 @@ def _set_pragmas(connection: Any, _record: Any) -> None:
     connection.execute("PRAGMA synchronous = NORMAL")
 
 
+def _close_idle_connections() -> None:
+    """Close, before a fork, what nobody uses at the moment, so that no child inherits it.
+
+    SQLite forbids it more strictly than others, https://www.sqlite.org/howtocorrupt.html
+    """
+    for engine in _engines:
+        engine.dispose()
+
+
 def _drop_inherited_connections() -> None:
-    """Forget, in a forked child, the connections that belong to its parent.
+    """Forget, in a forked child, the connections that its parent was using.
 
     ``close=False`` leaves the parent's own use of them alone,
     https://docs.sqlalchemy.org/en/21/core/pooling.html#pooling-multiprocessing
@@ -161,4 +170,4 @@ def _drop_inherited_connections() -> None:
 
 
 if hasattr(os, "register_at_fork"):  # not on Windows, which has no fork
-    os.register_at_fork(after_in_child=_drop_inherited_connections)
+    os.register_at_fork(before=_close_idle_connections, after_in_child=_drop_inherited_connections)

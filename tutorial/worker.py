@@ -48,6 +48,9 @@ class Worker:
         The queues to serve, separated by commas.
     hostname : str
         The node name. Two workers at once need two names.
+    beat : bool
+        Whether ``celery beat`` runs beside the pool; one worker of a broker may have it. Not on
+        Windows.
     loglevel : str
         ``"debug"``, ``"info"``, ``"warning"`` or ``"error"``.
     logfile : path, optional
@@ -68,6 +71,7 @@ class Worker:
         pool: str = DEFAULT_POOL,
         queues: str = "celery",
         hostname: str = "celery@notebook",
+        beat: bool = False,
         loglevel: str = "info",
         logfile: Path | str | None = None,
     ) -> None:
@@ -76,6 +80,7 @@ class Worker:
         self.pool = pool
         self.queues = queues
         self.hostname = hostname
+        self.beat = beat
         self.loglevel = loglevel
         self.logfile = Path(logfile) if logfile else None
         self._process: subprocess.Popen[bytes] | None = None
@@ -145,9 +150,11 @@ class Worker:
     def _arguments(self) -> list[str]:
         """Return the same command line that one types in a terminal."""
         options = ["pool", "concurrency", "queues", "hostname", "loglevel"]
+        schedule = home() / f"{self.hostname}.schedule"
         return [
             *["celery", "-A", self.app, "worker"],
             *[f"--{option}={getattr(self, option)}" for option in options],
+            *(["--beat", f"--schedule-filename={schedule}"] if self.beat else []),
         ]
 
     def _wait_until_ready(self, timeout: float) -> None:
