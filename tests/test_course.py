@@ -17,12 +17,6 @@ CHAPTERS = [Chapter.read(path) for path in sorted(NOTEBOOKS.glob("*.ipynb"))]
 README = COURSE / "README.md"
 
 
-@pytest.fixture(autouse=True)
-def workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Importing the package's modules, as one check does, makes a folder."""
-    monkeypatch.setenv("TUTORIAL_HOME", str(tmp_path))
-
-
 # The course as it is
 
 
