@@ -23,6 +23,13 @@ class Channel(sqlalchemy.Channel):
     def _engine_from_config(self) -> sa.Engine:
         return configure_engine(super()._engine_from_config())
 
+    def _get_or_create(self, queue: str) -> Any:
+        try:
+            return super()._get_or_create(queue)
+        except sa.exc.IntegrityError:  # another process has just made the queue
+            self.session.rollback()
+            return super()._get_or_create(queue)
+
     def _get(self, queue: str, timeout: float | None = None) -> Any:
         # Kombu locks the file to look for a message: too dear to do so often.
         engine, _session_class = self._open()

@@ -61,7 +61,7 @@ def open_workspace(name: str) -> Path:
         If the name is no plain folder name, if the folder cannot be written to or emptied, or if
         this kernel has another workspace open.
     """
-    if name != Path(name).name or not name:
+    if name in ("", "..") or name != Path(name).name:
         raise ImproperlyConfigured(f"{name!r} does not name a notebook: write it as in '03-add'.")
     if name in _locks:
         return home()

@@ -1,0 +1,79 @@
+"""Starts Python programs on a workspace, and finds the processes that work in it."""
+
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+
+from tutorial.broker import BROKER_VARIABLE
+from tutorial.database import RESULT_BACKEND_VARIABLE
+from tutorial.workspace import HOME_VARIABLE
+
+needs_fork = pytest.mark.skipif(not hasattr(os, "fork"), reason="Windows has no fork")
+
+
+def environment(home: Path | str, **variables: str) -> dict[str, str]:
+    """Return this process's environment with another workspace, and the default databases."""
+    kept = {
+        name: text
+        for name, text in os.environ.items()
+        if name not in (BROKER_VARIABLE, RESULT_BACKEND_VARIABLE)
+        and not name.startswith(("PYTEST", "COV"))
+    }
+    return kept | {HOME_VARIABLE: str(home)} | variables
+
+
+def python(
+    code: str, home: Path | str, cwd: Path | None = None, timeout: float = 50, **variables: str
+) -> subprocess.CompletedProcess[str]:
+    """Run a program to its end."""
+    return subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=cwd,
+        env=environment(home, **variables),
+        capture_output=True,
+        text=True,
+        timeout=timeout,
+    )
+
+
+def started(code: str, home: Path | str, **variables: str) -> tuple[subprocess.Popen[str], str]:
+    """Start a program; return it with its first line, which is empty if it has ended."""
+    process = subprocess.Popen(
+        [sys.executable, "-c", code],
+        env=environment(home, **variables),
+        stdin=subprocess.PIPE,  # a program that reads it goes on when the test lets it
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout
+    return process, process.stdout.readline().strip()
+
+
+def processes(home: Path | str, group: int | None = None) -> list[psutil.Process]:
+    """Return the living processes of a workspace, by its variable or by their process group."""
+    found = []
+    for process in psutil.process_iter():
+        try:
+            if process.pid == os.getpid() or process.status() == psutil.STATUS_ZOMBIE:
+                continue
+            inside = process.environ().get(HOME_VARIABLE, "").startswith(str(home))
+            if inside or (group and os.getpgid(process.pid) == group):
+                found.append(process)
+        except (psutil.Error, OSError):  # it has just ended, or belongs to somebody else
+            continue
+    return found
+
+
+def survivors(
+    home: Path | str, group: int | None = None, within: float = 5
+) -> list[psutil.Process]:
+    """Return the processes of a workspace that are still there after so many seconds."""
+    deadline = time.monotonic() + within
+    while (left := processes(home, group)) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    return left

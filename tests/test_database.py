@@ -1,0 +1,153 @@
+import os
+import sqlite3
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+from celery.exceptions import ImproperlyConfigured
+from processes import needs_fork, python
+
+from tutorial.database import (
+    BUSY_TIMEOUT,
+    _set_pragmas,
+    configure_engine,
+    database_url,
+    make_engine,
+    sqlite_url,
+    usable_url,
+)
+
+pytestmark = pytest.mark.timeout(60)
+# Characters that mean something in a URL, in Python's or in Celery's formatting
+ODD_NAMES = ["a b", "50%", "50%25", "a#b", "q?x=1", "ümläut", "a+b", "a@b:c", "a;b&c", "it's"]
+if os.name == "nt":
+    ODD_NAMES = [name for name in ODD_NAMES if not set(name) & set("?:")]
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("TUTORIAL_HOME", str(tmp_path))
+    monkeypatch.delenv("CELERY_RESULT_BACKEND", raising=False)
+    return tmp_path
+
+
+def test_the_default_is_a_file_in_the_workspace(folder: Path) -> None:
+    url = database_url()
+    assert url.drivername == "sqlite"
+    assert url.database == str(folder / "results.db")
+
+
+def test_the_environment_replaces_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CELERY_RESULT_BACKEND", "db+postgresql+psycopg://u:secret@host/name")
+    assert database_url().render_as_string() == "postgresql+psycopg://u:***@host/name"
+    assert "secret" not in repr(make_engine())
+
+
+@pytest.mark.parametrize("name", ODD_NAMES)
+def test_the_url_survives_being_written(folder: Path, name: str) -> None:
+    path = folder / name / "x.db"
+    path.parent.mkdir()
+    url = sa.make_url(sqlite_url(path).render_as_string(hide_password=False))
+    with make_engine(url).begin() as connection:
+        connection.execute(sa.text("CREATE TABLE here (x INTEGER)"))
+    with sqlite3.connect(path) as direct:
+        assert direct.execute("SELECT count(*) FROM here").fetchone() == (0,)
+    direct.close()
+
+
+def test_a_relative_path_is_made_absolute(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(folder)
+    assert sqlite_url(Path("x.db")).database == str(folder / "x.db")
+
+
+def test_an_engine_has_the_settings_on_each_connection() -> None:
+    engine = make_engine()
+    for _ in range(2):
+        with engine.connect() as connection:
+            pragmas = ["journal_mode", "synchronous", "busy_timeout"]
+            found = [connection.scalar(sa.text(f"PRAGMA {name}")) for name in pragmas]
+        assert found == ["wal", 1, BUSY_TIMEOUT * 1000]
+        engine.dispose()
+
+
+def test_options_reach_the_engine() -> None:
+    assert make_engine(echo=True).echo is True
+
+
+def test_another_database_gets_no_pragmas() -> None:
+    engine = configure_engine(sa.create_engine("postgresql+psycopg://u@host/x"))
+    assert not sa.event.contains(engine, "connect", _set_pragmas)
+    assert sa.event.contains(make_engine(), "connect", _set_pragmas)
+
+
+@pytest.mark.parametrize(
+    ("url", "sentence"),
+    [
+        ("nosuch://u:secret@host/x", "knows no database of the scheme 'nosuch': use sqlite,"),
+        ("mysql+nosuch://u:secret@host/x", "knows no database of the scheme 'mysql"),
+        ("mysql+mysqldb://u:secret@h/x", "driver 'MySQLdb' for 'mysql.mysqldb' is not installed"),
+        ("rubbish", "cannot be read: its form is dialect.driver://user:password@host"),
+        ("postgresql://u:secret@host:secret/x", "cannot be read: its form is"),
+    ],
+)
+def test_a_bad_url_is_one_sentence(
+    url: str, sentence: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CELERY_RESULT_BACKEND", f"db+{url}")
+    for attempt in (database_url, make_engine, lambda: make_engine(url), lambda: usable_url(url)):
+        with pytest.raises(ImproperlyConfigured, match=sentence) as raised:
+            attempt()
+        assert "sec" not in str(raised.value)
+        assert "\n" not in str(raised.value)
+
+
+@pytest.mark.parametrize("backend", ["redis://:secret@host", "rpc://", "sqlite:///x.db", "x"])
+def test_a_backend_without_sql_is_one_sentence(
+    backend: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CELERY_RESULT_BACKEND", backend)
+    with pytest.raises(ImproperlyConfigured, match=r"no SQL database: write db\+") as raised:
+        database_url()
+    assert "secret" not in str(raised.value)
+
+
+@needs_fork
+def test_a_forked_child_has_connections_of_its_own(folder: Path) -> None:
+    code = """
+import os
+import sqlalchemy as sa
+from tutorial.database import make_engine
+engine = make_engine()
+with engine.begin() as connection:
+    connection.execute(sa.text("CREATE TABLE counts (x INTEGER)"))
+mine = id(engine.pool)
+children = []
+for number in range(4):
+    child = os.fork()
+    if child == 0:
+        assert id(engine.pool) != mine and engine.pool.checkedin() == 0
+        for _ in range(50):
+            with engine.begin() as connection:
+                connection.execute(sa.text("INSERT INTO counts VALUES (1)"))
+        os._exit(0)
+    children.append(child)
+for _ in range(50):
+    with engine.begin() as connection:
+        connection.execute(sa.text("INSERT INTO counts VALUES (1)"))
+assert id(engine.pool) == mine
+codes = [os.waitpid(child, 0)[1] for child in children]
+with engine.connect() as connection:
+    print(codes, connection.scalar(sa.text("SELECT count(*) FROM counts")))"""
+    done = python(code, folder)
+    assert done.stdout == "[0, 0, 0, 0] 250\n", done.stderr
+    assert "locked" not in done.stderr
+
+
+def test_a_reader_does_not_wait_for_a_writer() -> None:
+    engine = make_engine()
+    with engine.begin() as connection:
+        connection.execute(sa.text("CREATE TABLE counts (x INTEGER)"))
+    with engine.connect() as writer, engine.connect() as reader:
+        writer.execute(sa.text("INSERT INTO counts VALUES (1)"))
+        assert reader.scalar(sa.text("SELECT count(*) FROM counts")) == 0
+        writer.commit()

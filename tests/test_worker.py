@@ -1,0 +1,524 @@
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from html.parser import HTMLParser
+from pathlib import Path
+
+import psutil
+import pytest
+from processes import environment, needs_fork, processes, python, started, survivors
+
+from tutorial import tasks, worker
+from tutorial.worker import DEFAULT_POOL, Worker, WorkerStartError
+
+pytestmark = [pytest.mark.timeout(60), pytest.mark.usefixtures("home")]
+POOLS = ["prefork", "threads", "solo"] if hasattr(os, "fork") else ["threads", "solo"]
+
+MORE_TASKS = """
+import os, signal, time
+from tutorial.tasks import add, app, nap
+
+@app.task
+def surroundings():
+    return [os.getcwd(), os.environ["TUTORIAL_HOME"], os.environ.get("GREETING")]
+
+@app.task
+def stuck():
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    while True:
+        time.sleep(1)
+"""
+
+
+@pytest.fixture(autouse=True)
+def nothing_is_left(home: Path) -> Iterator[None]:
+    yield
+    left = survivors(home, within=1)
+    for process in left:
+        process.kill()
+    assert left == []
+    with tasks.app.connection_for_write() as connection:
+        connection.default_channel.queue_purge("celery")
+
+
+@pytest.fixture
+def more_tasks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    (tmp_path / "more_tasks.py").write_text(MORE_TASKS)
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    return "more_tasks"
+
+
+def five() -> float:
+    total: float = tasks.add.delay(2, 3).get(timeout=10, interval=0.005)
+    return total
+
+
+def wait_for(condition: object, seconds: float = 10) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+# What it does
+
+
+@pytest.mark.parametrize("pool", POOLS)
+def test_a_worker_of_each_pool_runs_tasks_and_stops(pool: str) -> None:
+    worker = Worker(pool=pool)
+    assert (worker.status, worker.pid, worker.returncode, worker.logs()) == (
+        *("not started", None, None, ""),
+    )
+    assert worker.start() is worker
+    assert (worker.status, worker.returncode) == ("ready", None)
+    assert psutil.pid_exists(worker.pid)
+    assert five() == 5
+    before = time.perf_counter()
+    worker.stop()
+    assert time.perf_counter() - before < 2
+    assert (worker.status, worker.returncode) == ("stopped", 0)
+    worker.stop()
+    worker.kill()
+
+
+def test_the_context_manager_stops_it_also_after_an_error() -> None:
+    with pytest.raises(ZeroDivisionError), Worker() as worker:
+        assert worker.status == "ready"
+        1 / 0  # noqa: B018
+    assert worker.status == "stopped"
+
+
+def test_the_log_is_complete_and_shortens_the_path(home: Path) -> None:
+    with Worker() as worker:
+        five()
+    log = worker.logs()
+    assert "ready." in log
+    assert "Task tutorial.tasks.add" in log
+    assert "$TUTORIAL_HOME/queue.db" in log
+    assert str(home) not in log
+    assert worker.logs(tail=2) == "\n".join(log.splitlines()[-2:])
+    assert worker.logs(tail=0) == ""
+    assert worker.logfile == home / "logs" / "celery@notebook.log"
+
+
+def test_restart_is_another_process_with_a_log_of_its_own() -> None:
+    with Worker(concurrency=1) as worker:
+        first = worker.pid
+        five()
+        assert worker.restart() is worker
+        assert worker.pid != first
+        assert worker.status == "ready"
+        assert "tutorial.tasks.add" not in worker.logs().partition("ready.")[2]
+        assert five() == 5
+
+
+@needs_fork
+@pytest.mark.parametrize("pool", POOLS)
+def test_kill_leaves_nothing_also_when_busy(home: Path, pool: str) -> None:
+    worker = Worker(pool=pool, hostname="busy@test").start()
+    tasks.nap.delay(30)
+    wait_for(lambda: "received" in worker.logs())
+    before = time.perf_counter()
+    worker.kill()
+    assert time.perf_counter() - before < 1
+    assert (worker.status, worker.returncode) == ("killed", -signal.SIGKILL)
+    assert survivors(home, within=0.5) == []
+    worker.kill()
+
+
+def test_the_same_name_in_the_same_process_replaces_the_worker() -> None:
+    first = Worker(concurrency=1).start()
+    with Worker(concurrency=1) as second:
+        assert first.status == "stopped"
+        assert second.status == "ready"
+        first.stop()  # and the one that was replaced does not touch its successor
+        assert five() == 5
+
+
+def test_starting_twice_replaces_it_too() -> None:
+    with Worker(concurrency=1) as worker:
+        first = worker.pid
+        worker.start()
+        assert worker.pid != first
+        assert not psutil.pid_exists(first)
+        assert five() == 5
+
+
+def test_two_names_are_two_workers(home: Path) -> None:
+    with Worker(hostname="one@test", concurrency=1) as one:
+        with Worker(hostname="two@test", concurrency=1) as two:
+            assert (one.status, two.status) == ("ready", "ready")
+            results = [tasks.nap.delay(0.2) for _ in range(4)]
+            for result in results:
+                result.get(timeout=10, interval=0.005)
+            assert {result.worker for result in results} == {"one@test", "two@test"}
+        assert five() == 5
+    assert {"one@test.log", "two@test.log"} <= {path.name for path in (home / "logs").iterdir()}
+
+
+# What is asked for
+
+
+def test_concurrency() -> None:
+    with Worker(concurrency=3) as worker:
+        if DEFAULT_POOL == "prefork":
+            assert len(psutil.Process(worker.pid).children()) == 3
+        before = time.perf_counter()
+        for result in [tasks.nap.delay(0.5) for _ in range(3)]:
+            result.get(timeout=10, interval=0.005)
+        assert time.perf_counter() - before < 1.4
+
+
+def test_queues() -> None:
+    with Worker(queues="fast,slow", concurrency=1):
+        for queue in ("fast", "slow"):
+            result = tasks.add.apply_async((2, 3), queue=queue)
+            assert result.get(timeout=10, interval=0.005) == 5
+            assert result.queue == queue
+        elsewhere = tasks.add.delay(2, 3)
+        time.sleep(0.3)
+        assert elsewhere.state == "PENDING"
+
+
+def test_loglevel_and_logfile(tmp_path: Path) -> None:
+    path = tmp_path / "logs of my own" / "worker.log"
+    with Worker(loglevel="warning", logfile=path, concurrency=1) as worker:
+        five()
+    assert worker.logfile == path
+    assert "INFO" not in worker.logs()
+    with Worker(loglevel="debug", logfile=str(path), concurrency=1) as worker:
+        five()
+    assert "DEBUG" in worker.logs()
+
+
+def test_a_log_that_has_been_deleted_is_empty() -> None:
+    with Worker(concurrency=1) as worker:
+        assert worker.logfile
+        worker.logfile.unlink()
+        assert worker.logs() == ""
+        assert "ready" in worker._repr_html_()
+
+
+def test_the_worker_sees_folder_workspace_and_environment(
+    home: Path, more_tasks: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("GREETING", "hello")
+    with Worker(more_tasks, concurrency=1):
+        seen = tasks.app.send_task("more_tasks.surroundings").get(timeout=10, interval=0.005)
+    assert seen == [str(tmp_path), str(home), "hello"]
+
+
+# What it shows
+
+
+class Text(HTMLParser):
+    """Collects the text, and the names of the tags that are open at the end."""
+
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.text, self.open, self.tags = "", [], set()
+        self.feed(page)
+
+    def handle_starttag(self, tag: str, _attributes: object) -> None:
+        self.open.append(tag)
+        self.tags.add(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        self.text += data
+
+
+def test_the_panel_shows_state_and_log_without_the_broker(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    idle = Worker(hostname="<b>@x&y", queues="a,<script>")
+    assert "<Worker <b>@x&y: not started" in repr(idle)
+    panel = Text(idle._repr_html_())
+    assert panel.open == []
+    assert not {"b", "script"} & panel.tags
+    assert "Worker <b>@x&y: not started" in panel.text
+
+    with Worker(concurrency=1) as worker:
+        five()
+        worker.logfile.open("a").write("<script>alert(1)</script> & more\n")
+        # Neither the app nor the workspace is asked: only the process and the log file are.
+        monkeypatch.setattr("tutorial.worker.home", None)
+        before = time.perf_counter()
+        panel = Text(worker._repr_html_())
+        assert time.perf_counter() - before < 0.1
+        assert panel.open == [] and "script" not in panel.tags
+        assert "<script>alert(1)</script> & more" in panel.text
+        assert "Worker celery@notebook: ready" in panel.text
+        assert str(worker.pid) in panel.text
+        assert repr(worker) == f"<Worker celery@notebook: ready, {DEFAULT_POOL}, concurrency 1>"
+    assert "Worker celery@notebook: stopped" in Text(worker._repr_html_()).text
+
+
+# When it cannot start
+
+
+def test_a_second_process_with_the_same_name_is_refused(home: Path) -> None:
+    code = """
+from tutorial.worker import Worker
+with Worker(concurrency=1):
+    print("ready", flush=True)
+    input()"""
+    other, line = started(code, home)
+    assert line == "ready"
+    with pytest.raises(
+        WorkerStartError, match=r"Another process runs .*'celery@notebook'.*hostname"
+    ):
+        Worker().start()
+    with Worker(hostname="mine@notebook", concurrency=1):
+        assert five() == 5
+    other.communicate("\n", timeout=20)
+    with Worker(concurrency=1):
+        assert five() == 5
+
+
+def test_a_module_that_does_not_import_is_told_at_once(
+    home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "broken.py").write_text("from tutorial.tasks import app\nimport nonsense_xyz\n")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    before = time.perf_counter()
+    broken = Worker("broken")
+    with pytest.raises(WorkerStartError) as raised:
+        broken.start()
+    assert time.perf_counter() - before < 5
+    first, *_, last = str(raised.value).splitlines()
+    assert first.startswith("The worker ended with exit code 1 before it was ready.")
+    assert last == "ModuleNotFoundError: No module named 'nonsense_xyz'"
+    assert "broken.py" in str(raised.value)
+    assert (broken.status, broken.returncode) == ("failed", 1)
+    with Worker(concurrency=1):  # the name is free again
+        assert five() == 5
+
+
+@pytest.mark.parametrize(
+    ("asked", "end"),
+    [
+        ({"app": "no_such_module"}, "No module named 'no_such_module'"),
+        ({"pool": "nonsense"}, "nonsense"),
+        ({"loglevel": "nonsense"}, "'NONSENSE' is not one of 'DEBUG', 'INFO'"),
+    ],
+)
+def test_what_the_command_refuses_is_shown(asked: dict[str, str], end: str) -> None:
+    with pytest.raises(WorkerStartError) as raised:
+        Worker(**asked).start()
+    assert end in str(raised.value)
+
+
+def test_a_late_worker_is_ended(
+    home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "late.py").write_text("import time\ntime.sleep(30)\n")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    before = time.perf_counter()
+    with pytest.raises(WorkerStartError, match=r"The worker was not ready after 0\.5 seconds\."):
+        Worker("late").start(timeout=0.5)
+    assert time.perf_counter() - before < 2
+    assert survivors(home, within=0.5) == []
+
+
+@needs_fork
+@pytest.mark.parametrize("moment", [0.02, 0.3, 0.6])
+def test_an_interrupted_start_leaves_nothing(home: Path, moment: float) -> None:
+    threading.Timer(moment, signal.raise_signal, [signal.SIGINT]).start()
+    with pytest.raises(KeyboardInterrupt):
+        Worker().start()
+        time.sleep(1)
+    for started_one in list(worker._running.values()):  # it was ready before the moment came
+        started_one.stop()
+    assert survivors(home, within=0.5) == []
+
+
+UNREACHABLE = [
+    ("CELERY_BROKER_URL", "amqp://guest:secret@127.0.0.1:1//", "The broker at amqp://guest:**@127"),
+    ("CELERY_BROKER_URL", "redis://:secret@127.0.0.1:1", "The broker at redis://:**@127.0.0.1:1"),
+    (
+        "CELERY_BROKER_URL",
+        "sqla+postgresql+psycopg://u:secret@127.0.0.1:1/x",
+        "The broker at sqla+postgresql+psycopg://u:**@127.0.0.1:1/x",
+    ),
+    (
+        "CELERY_RESULT_BACKEND",
+        "db+postgresql+psycopg://u:secret@127.0.0.1:1/x",
+        "The result backend at postgresql+psycopg://u:***@127.0.0.1:1/x",
+    ),
+]
+
+
+@pytest.mark.parametrize(("variable", "url", "sentence"), UNREACHABLE)
+def test_a_server_that_does_not_answer_is_named(
+    variable: str, url: str, sentence: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(variable, url)
+    before = time.perf_counter()
+    lost = Worker(loglevel="debug")
+    with pytest.raises(WorkerStartError) as raised:
+        lost.start()
+    assert time.perf_counter() - before < 10
+    assert f"{sentence}" in str(raised.value)
+    assert "cannot be reached: " in str(raised.value)
+    assert "Traceback" not in str(raised.value)
+    assert "secret" not in str(raised.value) + lost.logs() + lost._repr_html_()
+
+
+@pytest.mark.parametrize(
+    ("variable", "url", "sentence"),
+    [
+        ("CELERY_BROKER_URL", "nosuch://u:secret@h", "the scheme 'nosuch', which kombu does not"),
+        ("CELERY_BROKER_URL", "your_broker_url", "is not a URL: it needs a scheme"),
+        ("CELERY_RESULT_BACKEND", "redis://:secret@h", "'redis', which is no SQL database"),
+        ("CELERY_RESULT_BACKEND", "db+nosuch://u:secret@h/x", "knows no database of the scheme"),
+        ("CELERY_RESULT_BACKEND", "db+mysql+mysqldb://u:secret@h/x", "driver 'MySQLdb'"),
+    ],
+)
+def test_a_bad_url_is_one_sentence(
+    variable: str, url: str, sentence: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(variable, url)
+    with pytest.raises(WorkerStartError) as raised:
+        Worker().start()
+    assert sentence in str(raised.value).splitlines()[-1]
+    assert "Traceback" not in str(raised.value)
+    assert "secret" not in str(raised.value)
+
+
+# How it ends
+
+
+def test_a_busy_worker_finishes_its_task_when_it_is_stopped() -> None:
+    with Worker(concurrency=1) as worker:
+        running, *waiting = tasks.nap.delay(1), *(tasks.add.delay(2, 3) for _ in range(4))
+        wait_for(lambda: "received" in worker.logs())
+    assert worker.status == "stopped"
+    assert running.state == "SUCCESS"
+    assert waiting[-1].state == "PENDING"
+    with Worker(concurrency=1):  # the others have been given back, and the next worker takes them
+        assert [result.get(timeout=10, interval=0.005) for result in waiting] == [5] * 4
+
+
+@needs_fork
+def test_a_stuck_worker_is_killed_after_its_time(home: Path, more_tasks: str) -> None:
+    worker = Worker(more_tasks, concurrency=1).start()
+    tasks.app.send_task("more_tasks.stuck")
+    wait_for(lambda: "received" in worker.logs())
+    before = time.perf_counter()
+    worker.stop(timeout=1)
+    assert 1 <= time.perf_counter() - before < 2
+    assert worker.status == "killed"
+    assert survivors(home, within=0.5) == []
+
+
+@needs_fork
+def test_an_interrupted_stop_leaves_nothing(home: Path) -> None:
+    worker = Worker(concurrency=1).start()
+    tasks.nap.delay(30)
+    wait_for(lambda: "received" in worker.logs())
+    threading.Timer(0.3, signal.raise_signal, [signal.SIGINT]).start()
+    before = time.perf_counter()
+    with pytest.raises(KeyboardInterrupt):
+        worker.stop()
+    assert time.perf_counter() - before < 2
+    assert survivors(home, within=0.5) == []
+
+
+@needs_fork
+@pytest.mark.parametrize("moment", [0.0, 0.02, 0.05, 0.1])
+def test_a_stop_just_after_the_start_ends_in_time(home: Path, moment: float) -> None:
+    # A SIGTERM at this moment can make the pool hang at its end.
+    worker = Worker(concurrency=2).start()
+    time.sleep(moment)
+    before = time.perf_counter()
+    worker.stop(timeout=3)
+    assert time.perf_counter() - before < 4
+    assert survivors(home, within=0.5) == []
+
+
+@needs_fork
+def test_a_program_that_ends_ends_its_workers(tmp_path: Path) -> None:
+    code = """
+from tutorial.tasks import nap
+from tutorial.worker import Worker
+idle = Worker(hostname="idle@test", concurrency=1, queues="none").start()
+busy = Worker(hostname="busy@test", concurrency=1).start()
+nap.delay(30)
+while "received" not in busy.logs():
+    pass
+print(busy.pid)"""
+    before = time.perf_counter()
+    done = python(code, tmp_path)
+    assert time.perf_counter() - before < 15
+    assert done.returncode == 0, done.stderr
+    assert survivors(tmp_path, int(done.stdout), within=0.5) == []
+
+
+@needs_fork
+def test_the_interrupt_of_a_kernel_spares_it(tmp_path: Path) -> None:
+    code = """
+import os, signal, time
+from tutorial.tasks import add
+from tutorial.worker import Worker
+with Worker(concurrency=1) as worker:
+    try:
+        os.killpg(0, signal.SIGINT)  # as Jupyter does
+        time.sleep(5)
+    except KeyboardInterrupt:
+        time.sleep(0.3)
+        print(worker.status, add.delay(2, 3).get(timeout=10, interval=0.005))"""
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        env=environment(tmp_path),
+        capture_output=True,
+        text=True,
+        timeout=50,
+        start_new_session=True,
+    )
+    assert done.stdout == "ready 5\n", done.stderr
+
+
+@needs_fork
+@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
+def test_a_forked_child_cannot_end_its_parents_worker() -> None:
+    with Worker(concurrency=1) as worker:
+        child = os.fork()
+        if child == 0:
+            worker.stop()
+            os._exit(0 if worker.status == "not started" else 1)
+        assert os.waitpid(child, 0)[1] == 0
+        assert worker.status == "ready"
+        assert five() == 5
+
+
+# The same in a terminal
+
+
+def test_celery_in_a_terminal_serves_the_same_queue_and_results(home: Path) -> None:
+    command = [sys.executable, "-m", "celery", "-A", "tutorial.tasks", "worker", "--loglevel=info"]
+    relative = os.path.relpath(home, home.parent)
+    with (home / "terminal.log").open("wb") as log:
+        terminal = subprocess.Popen(
+            [*command, f"--pool={DEFAULT_POOL}", "--concurrency=1"],
+            cwd=home.parent,
+            env=environment(relative),
+            stdout=log,
+            stderr=log,
+        )
+    try:
+        result = tasks.add.delay(2, 3)
+        assert result.get(timeout=30, interval=0.005) == 5
+        assert not result.worker.endswith("@notebook")
+    finally:
+        terminal.terminate()
+        terminal.wait(15)
+    assert "results.db" in (home / "terminal.log").read_text()
+    assert processes(home.name) == []
