@@ -12,7 +12,7 @@ import urllib.request
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.error import HTTPError
+from urllib.error import HTTPError, URLError
 
 import psutil
 import pytest
@@ -21,6 +21,7 @@ import websocket
 from tutorial.lab import FIRST_NOTEBOOK
 from tutorial.workspace import COURSE
 
+LAB = [sys.executable, "-m", "tutorial", "lab", "--no-browser"]
 posix = pytest.mark.skipif(os.name != "posix", reason="Windows has no such signals and shells")
 
 
@@ -40,10 +41,21 @@ class Lab:
         with urllib.request.urlopen(request, timeout=20) as response:
             return response.read().decode()
 
+    def listens(self) -> bool:
+        try:
+            return bool(self.ask("/api/status"))
+        except URLError:
+            return False
+
     def processes(self) -> list[psutil.Process]:
         """Return the server and all that it has started."""
         server = psutil.Process(self.process.pid)
         return [server, *server.children(recursive=True)]
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        return server.getsockname()[1]
 
 
 @pytest.fixture
@@ -55,7 +67,7 @@ def start_lab(tmp_path: Path) -> Iterator[Callable[..., Lab]]:
         log = tmp_path / "lab.log"
         with log.open("w") as file:
             process = subprocess.Popen(
-                [sys.executable, "-m", "tutorial", "lab", "--no-browser", *options],
+                [*LAB, *(options or [f"--port={free_port()}"])],
                 cwd=COURSE,
                 env=os.environ | a_home(tmp_path) | variables,
                 stdin=stdin,
@@ -67,7 +79,11 @@ def start_lab(tmp_path: Path) -> Iterator[Callable[..., Lab]]:
         while not (found := re.search(r"http://localhost:(\d+)/\S*\?token=(\w+)", log.read_text())):
             assert process.poll() is None and time.monotonic() < deadline, log.read_text()
             time.sleep(0.1)
-        return Lab(process, address=found[0], port=int(found[1]), token=found[2])
+        lab = Lab(process, address=found[0], port=int(found[1]), token=found[2])
+        while not lab.listens():  # Jupyter prints the address a moment before it does
+            assert process.poll() is None and time.monotonic() < deadline, log.read_text()
+            time.sleep(0.1)
+        return lab
 
     yield start
     for process in started:
@@ -91,6 +107,11 @@ def test_the_address_opens_the_first_notebook(start_lab: Callable[..., Lab]) -> 
     # The file browser shows the package and the workspaces too.
     folder = json.loads(running.ask("/api/contents/"))
     assert {"notebooks", "tutorial"} <= {entry["name"] for entry in folder["content"]}
+
+
+def test_an_option_replaces_the_courses_own(start_lab: Callable[..., Lab]) -> None:
+    running = start_lab("--LabApp.default_url=/lab/tree/notebooks/03-add.ipynb")
+    assert "/lab/tree/notebooks/03-add.ipynb?token=" in running.address
 
 
 def test_without_the_token_nothing_opens(start_lab: Callable[..., Lab]) -> None:

@@ -36,7 +36,7 @@ def arguments(options: Sequence[str] = ()) -> list[str]:
     Parameters
     ----------
     options : sequence of str, optional
-        They stand last, so that they replace the course's own.
+        They replace the course's own options of the same names.
 
     Returns
     -------
@@ -54,7 +54,9 @@ def arguments(options: Sequence[str] = ()) -> list[str]:
         )
         if os.geteuid() == 0:  # in a container
             course.append("--allow-root")
-    return [*course, *options]
+    given = {option.partition("=")[0] for option in options}
+    # JupyterLab does not start with the same option twice.
+    return [option for option in course if option.partition("=")[0] not in given] + list(options)
 
 
 def prefer_this_environment() -> None:
