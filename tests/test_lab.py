@@ -12,6 +12,7 @@ import urllib.request
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 from urllib.error import HTTPError, URLError
 
 import psutil
@@ -38,7 +39,7 @@ class Lab:
         """Send a request with the token, and return the answer."""
         request = urllib.request.Request(f"http://127.0.0.1:{self.port}{path}", method=method)
         request.add_header("Authorization", f"token {token or self.token}")
-        with urllib.request.urlopen(request, timeout=20) as response:
+        with urllib.request.urlopen(request, timeout=60) as response:
             return response.read().decode()
 
     def listens(self) -> bool:
@@ -46,6 +47,10 @@ class Lab:
             return bool(self.ask("/api/status"))
         except URLError:
             return False
+
+    def stop(self) -> None:
+        self.process.terminate()
+        self.process.wait(timeout=60)
 
     def processes(self) -> list[psutil.Process]:
         """Return the server and all that it has started."""
@@ -58,37 +63,50 @@ def free_port() -> int:
         return server.getsockname()[1]
 
 
+def launch(folder: Path, *options: str, stdin: int = subprocess.DEVNULL, **variables: str) -> Lab:
+    """Start JupyterLab for a learner with this home folder, and wait until it answers."""
+    log = folder / "lab.log"
+    with log.open("w") as file:
+        process = subprocess.Popen(
+            [*LAB, *(options or [f"--port={free_port()}"])],
+            cwd=COURSE,
+            env=os.environ | a_home(folder) | variables,
+            stdin=stdin,
+            stdout=file,
+            stderr=file,
+        )
+    deadline = time.monotonic() + 60
+    while True:
+        found = re.search(r"http://localhost:(\d+)/\S*\?token=(\w+)", log.read_text())
+        # Jupyter prints the address a moment before it listens.
+        if found and (lab := Lab(process, found[0], int(found[1]), found[2])).listens():
+            return lab
+        if process.poll() is not None or time.monotonic() > deadline:
+            process.kill()
+            pytest.fail(log.read_text())
+        time.sleep(0.1)
+
+
+@pytest.fixture(scope="module")
+def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
+    """A JupyterLab for all tests that only look at it."""
+    running = launch(tmp_path_factory.mktemp("home"))
+    yield running
+    running.stop()
+
+
 @pytest.fixture
 def start_lab(tmp_path: Path) -> Iterator[Callable[..., Lab]]:
-    """Start JupyterLab for a learner with an empty home folder, and end it with the test."""
+    """Start JupyterLab in ways of one's own, and end it with the test."""
     started = []
 
-    def start(*options: str, stdin: int = subprocess.DEVNULL, **variables: str) -> Lab:
-        log = tmp_path / "lab.log"
-        with log.open("w") as file:
-            process = subprocess.Popen(
-                [*LAB, *(options or [f"--port={free_port()}"])],
-                cwd=COURSE,
-                env=os.environ | a_home(tmp_path) | variables,
-                stdin=stdin,
-                stdout=file,
-                stderr=file,
-            )
-        started.append(process)
-        deadline = time.monotonic() + 60
-        while not (found := re.search(r"http://localhost:(\d+)/\S*\?token=(\w+)", log.read_text())):
-            assert process.poll() is None and time.monotonic() < deadline, log.read_text()
-            time.sleep(0.1)
-        lab = Lab(process, address=found[0], port=int(found[1]), token=found[2])
-        while not lab.listens():  # Jupyter prints the address a moment before it does
-            assert process.poll() is None and time.monotonic() < deadline, log.read_text()
-            time.sleep(0.1)
-        return lab
+    def start(*options: str, **others: Any) -> Lab:
+        started.append(launch(tmp_path, *options, **others))
+        return started[-1]
 
     yield start
-    for process in started:
-        process.terminate()
-        process.wait(timeout=20)
+    for running in started:
+        running.stop()
 
 
 def a_home(folder: Path) -> dict[str, str]:
@@ -97,15 +115,14 @@ def a_home(folder: Path) -> dict[str, str]:
     return {name: str(folder / name) for name in names} | {"HOME": str(folder), "SHELL": "/bin/sh"}
 
 
-def test_the_address_opens_the_first_notebook(start_lab: Callable[..., Lab]) -> None:
-    running = start_lab()
-    assert running.address.split("?")[0].endswith(f"/tree/{FIRST_NOTEBOOK}")
-    with urllib.request.urlopen(running.address, timeout=20) as response:
+def test_the_address_opens_the_first_notebook(lab: Lab) -> None:
+    assert lab.address.split("?")[0].endswith(f"/tree/{FIRST_NOTEBOOK}")
+    with urllib.request.urlopen(lab.address, timeout=60) as response:
         page = response.read().decode()
     options = json.loads(re.search(r'id="jupyter-config-data"[^>]*>(.*?)</script>', page, re.S)[1])
     assert options["treePath"] == FIRST_NOTEBOOK
     # The file browser shows the package and the workspaces too.
-    folder = json.loads(running.ask("/api/contents/"))
+    folder = json.loads(lab.ask("/api/contents/"))
     assert {"notebooks", "tutorial"} <= {entry["name"] for entry in folder["content"]}
 
 
@@ -114,16 +131,15 @@ def test_an_option_replaces_the_courses_own(start_lab: Callable[..., Lab]) -> No
     assert "/lab/tree/notebooks/03-add.ipynb?token=" in running.address
 
 
-def test_without_the_token_nothing_opens(start_lab: Callable[..., Lab]) -> None:
-    running = start_lab()
+def test_without_the_token_nothing_opens(lab: Lab) -> None:
     with pytest.raises(HTTPError, match="403"):
-        running.ask("/api/contents/", token="wrong")
-    with urllib.request.urlopen(running.address.split("?")[0], timeout=20) as response:
+        lab.ask("/api/contents/", token="wrong")
+    with urllib.request.urlopen(lab.address.split("?")[0], timeout=60) as response:
         assert "/login" in response.url
 
 
-def test_no_question_greets_the_learner(start_lab: Callable[..., Lab]) -> None:
-    answer = start_lab().ask("/lab/api/settings/@jupyterlab/apputils-extension:notification")
+def test_no_question_greets_the_learner(lab: Lab) -> None:
+    answer = lab.ask("/lab/api/settings/@jupyterlab/apputils-extension:notification")
     properties = json.loads(answer)["schema"]["properties"]
     # With "none", its own default, JupyterLab asks whether it may fetch news.
     assert properties["fetchNews"]["default"] == "false"
@@ -159,7 +175,7 @@ def test_a_terminal_finds_celery(start_lab: Callable[..., Lab]) -> None:
     running = start_lab(PATH="/usr/bin:/bin")
     name = json.loads(running.ask("/api/terminals", "POST"))["name"]
     address = f"ws://127.0.0.1:{running.port}/terminals/websocket/{name}?token={running.token}"
-    terminal = websocket.create_connection(address, timeout=20)
+    terminal = websocket.create_connection(address, timeout=60)
     terminal.send(json.dumps(["stdin", "echo found: $(command -v celery)\r"]))
     output = ""
     while not re.search("found: /.*\n", output):
@@ -187,7 +203,7 @@ def test_it_stops_with_all_that_it_started(
     for number in signals:
         running.process.send_signal(number)
         time.sleep(0.5)
-    assert running.process.wait(timeout=20) == 0
+    assert running.process.wait(timeout=60) == 0
     _gone, alive = psutil.wait_procs(processes, timeout=5)
     assert alive == []
     for descriptor in (keyboard, stdin):
