@@ -10,6 +10,13 @@ from tutorial.database import RESULT_BACKEND_VARIABLE
 from tutorial.workspace import HOME_VARIABLE
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_configure(config: pytest.Config) -> None:
+    # pytest-benchmark takes --dist in the configuration for a parallel run, and measures nothing.
+    if not config.getoption("numprocesses", None):
+        config.option.dist = "no"
+
+
 @pytest.fixture(scope="session")
 def shared_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     # One for all modules, because an app reads its configuration only once in a process.
