@@ -57,8 +57,8 @@ def read(path: Path, query: str) -> Iterator[pa.RecordBatch]:
         finally:
             process.kill()  # it has ended, unless the caller wants no more
         if not complete:
-            error = process.stderr.read().decode(errors="replace").strip() if process.stderr else ""
-            raise OSError(f"The file {path} cannot be read: {error.rpartition(chr(10))[2]}")
+            cause = process.stderr.read().decode(errors="replace").strip() if process.stderr else ""
+            raise OSError(f"The file {path} cannot be read with ADBC: {cause}.")
 
 
 def main(uri: str, query: str) -> None:
@@ -75,4 +75,7 @@ def main(uri: str, query: str) -> None:
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    try:
+        main(*sys.argv[1:])
+    except Exception as error:
+        sys.exit(str(error).partition("\n")[0])  # the one line that the caller reports

@@ -454,7 +454,7 @@ class _Table:
             page = query.where(key > reached).limit(size if limit is None else min(size, limit))
             before = frame.size
             for keys, *values in self._batches(page):
-                frame.add(map(to_arrow, values))
+                frame.add(len(keys), map(to_arrow, values))
                 reached = keys[-1]
             if frame.size == before:
                 return
@@ -469,7 +469,7 @@ class _Table:
         skip = 1  # the first row is only there to tell ADBC the types
         for batch in arrow_reader.read(file, sql):
             keys, *values = batch.slice(skip).columns
-            frame.add(values)
+            frame.add(len(keys), values)
             skip = 0
             if len(keys):
                 yield keys[-1].as_py()
@@ -544,11 +544,11 @@ class _Frame:
             return Dates(self.zone)
         return Json(bytes) if kind is Json and not self.decode else kind()
 
-    def add(self, values: Iterable[pa.Array]) -> None:
+    def add(self, rows: int, values: Iterable[pa.Array]) -> None:
         """Add some rows, given column by column."""
         for column, some in zip(self.columns, values, strict=True):
             column.add(some)
-        self.size += len(some)
+        self.size += rows
 
     def finish(self) -> pd.DataFrame:
         """Return the frame, and start anew."""
