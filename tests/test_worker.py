@@ -106,7 +106,7 @@ def test_the_log_is_complete_and_shortens_the_path(home: Path) -> None:
 
 
 def test_restart_is_another_process_with_a_log_of_its_own() -> None:
-    with Worker(concurrency=1) as worker:
+    with Worker(pool="solo") as worker:
         first = worker.pid
         five()
         assert worker.restart() is worker
@@ -117,9 +117,8 @@ def test_restart_is_another_process_with_a_log_of_its_own() -> None:
 
 
 @needs_fork
-@pytest.mark.parametrize("pool", POOLS)
-def test_kill_leaves_nothing_also_when_busy(home: Path, pool: str) -> None:
-    worker = Worker(pool=pool, hostname="busy@test").start()
+def test_kill_leaves_nothing_also_when_busy(home: Path) -> None:
+    worker = Worker(hostname="busy@test").start()
     tasks.nap.delay(30)
     wait_for(lambda: "received" in worker.logs())
     before = time.perf_counter()
@@ -131,8 +130,8 @@ def test_kill_leaves_nothing_also_when_busy(home: Path, pool: str) -> None:
 
 
 def test_the_same_name_in_the_same_process_replaces_the_worker() -> None:
-    first = Worker(concurrency=1).start()
-    with Worker(concurrency=1) as second:
+    first = Worker(pool="solo").start()
+    with Worker(pool="solo") as second:
         assert first.status == "stopped"
         assert second.status == "ready"
         first.stop()  # and the one that was replaced does not touch its successor
@@ -140,7 +139,7 @@ def test_the_same_name_in_the_same_process_replaces_the_worker() -> None:
 
 
 def test_starting_twice_replaces_it_too() -> None:
-    with Worker(concurrency=1) as worker:
+    with Worker(pool="solo") as worker:
         first = worker.pid
         worker.start()
         assert worker.pid != first
@@ -149,8 +148,8 @@ def test_starting_twice_replaces_it_too() -> None:
 
 
 def test_two_names_are_two_workers(home: Path) -> None:
-    with Worker(hostname="one@test", concurrency=1) as one:
-        with Worker(hostname="two@test", concurrency=1) as two:
+    with Worker(hostname="one@test", pool="solo") as one:
+        with Worker(hostname="two@test", pool="solo") as two:
             assert (one.status, two.status) == ("ready", "ready")
             results = [tasks.nap.delay(0.2) for _ in range(4)]
             for result in results:
@@ -174,7 +173,7 @@ def test_concurrency() -> None:
 
 
 def test_queues() -> None:
-    with Worker(queues="fast,slow", concurrency=1):
+    with Worker(queues="fast,slow", pool="solo"):
         for queue in ("fast", "slow"):
             result = tasks.add.apply_async((2, 3), queue=queue)
             assert result.get(timeout=10, interval=0.005) == 5
@@ -186,17 +185,17 @@ def test_queues() -> None:
 
 def test_loglevel_and_logfile(tmp_path: Path) -> None:
     path = tmp_path / "logs of my own" / "worker.log"
-    with Worker(loglevel="warning", logfile=path, concurrency=1) as worker:
+    with Worker(loglevel="warning", logfile=path, pool="solo") as worker:
         five()
     assert worker.logfile == path
     assert "INFO" not in worker.logs()
-    with Worker(loglevel="debug", logfile=str(path), concurrency=1) as worker:
+    with Worker(loglevel="debug", logfile=str(path), pool="solo") as worker:
         five()
     assert "DEBUG" in worker.logs()
 
 
 def test_a_log_that_has_been_deleted_is_empty() -> None:
-    with Worker(concurrency=1) as worker:
+    with Worker(pool="solo") as worker:
         assert worker.logfile
         worker.logfile.unlink()
         assert worker.logs() == ""
@@ -208,7 +207,7 @@ def test_the_worker_sees_folder_workspace_and_environment(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("GREETING", "hello")
-    with Worker(more_tasks, concurrency=1):
+    with Worker(more_tasks, pool="solo"):
         seen = tasks.app.send_task("more_tasks.surroundings").get(timeout=10, interval=0.005)
     assert seen == [str(tmp_path), str(home), "hello"]
 
@@ -245,7 +244,7 @@ def test_the_panel_shows_state_and_log_without_the_broker(
     assert not {"b", "script"} & panel.tags
     assert "Worker <b>@x&y: not started" in panel.text
 
-    with Worker(concurrency=1) as worker:
+    with Worker(pool="solo") as worker:
         five()
         worker.logfile.open("a").write("<script>alert(1)</script> & more\n")
         # Neither the app nor the workspace is asked: only the process and the log file are.
@@ -257,7 +256,7 @@ def test_the_panel_shows_state_and_log_without_the_broker(
         assert "<script>alert(1)</script> & more" in panel.text
         assert "Worker celery@notebook: ready" in panel.text
         assert str(worker.pid) in panel.text
-        assert repr(worker) == f"<Worker celery@notebook: ready, {DEFAULT_POOL}, concurrency 1>"
+        assert repr(worker) == "<Worker celery@notebook: ready, solo, concurrency 2>"
     assert "Worker celery@notebook: stopped" in Text(worker._repr_html_()).text
 
 
@@ -267,7 +266,7 @@ def test_the_panel_shows_state_and_log_without_the_broker(
 def test_a_second_process_with_the_same_name_is_refused(home: Path) -> None:
     code = """
 from tutorial.worker import Worker
-with Worker(concurrency=1):
+with Worker(pool="solo"):
     print("ready", flush=True)
     input()"""
     other, line = started(code, home)
@@ -276,10 +275,10 @@ with Worker(concurrency=1):
         WorkerStartError, match=r"Another process runs .*'celery@notebook'.*hostname"
     ):
         Worker().start()
-    with Worker(hostname="mine@notebook", concurrency=1):
+    with Worker(hostname="mine@notebook", pool="solo"):
         assert five() == 5
     other.communicate("\n", timeout=20)
-    with Worker(concurrency=1):
+    with Worker(pool="solo"):
         assert five() == 5
 
 
@@ -298,7 +297,7 @@ def test_a_module_that_does_not_import_is_told_at_once(
     assert last == "ModuleNotFoundError: No module named 'nonsense_xyz'"
     assert "broken.py" in str(raised.value)
     assert (broken.status, broken.returncode) == ("failed", 1)
-    with Worker(concurrency=1):  # the name is free again
+    with Worker(pool="solo"):  # the name is free again
         assert five() == 5
 
 
@@ -329,7 +328,7 @@ def test_a_late_worker_is_ended(
 
 
 @needs_fork
-@pytest.mark.parametrize("moment", [0.02, 0.3, 0.6])
+@pytest.mark.parametrize("moment", [0.02, 0.4])
 def test_an_interrupted_start_leaves_nothing(home: Path, moment: float) -> None:
     threading.Timer(moment, signal.raise_signal, [signal.SIGINT]).start()
     with pytest.raises(KeyboardInterrupt):
@@ -433,7 +432,7 @@ def test_an_interrupted_stop_leaves_nothing(home: Path) -> None:
 
 
 @needs_fork
-@pytest.mark.parametrize("moment", [0.0, 0.02, 0.05, 0.1])
+@pytest.mark.parametrize("moment", [0.0, 0.05])
 def test_a_stop_just_after_the_start_ends_in_time(home: Path, moment: float) -> None:
     # A SIGTERM at this moment can make the pool hang at its end.
     worker = Worker(concurrency=2).start()
@@ -450,7 +449,7 @@ def test_a_program_that_ends_ends_its_workers(tmp_path: Path) -> None:
 from tutorial.tasks import nap
 from tutorial.worker import Worker
 idle = Worker(hostname="idle@test", concurrency=1, queues="none").start()
-busy = Worker(hostname="busy@test", concurrency=1).start()
+busy = Worker(hostname="busy@test", pool="solo").start()
 nap.delay(30)
 while "received" not in busy.logs():
     pass
@@ -468,7 +467,7 @@ def test_the_interrupt_of_a_kernel_spares_it(tmp_path: Path) -> None:
 import os, signal, time
 from tutorial.tasks import add
 from tutorial.worker import Worker
-with Worker(concurrency=1) as worker:
+with Worker(pool="solo") as worker:
     try:
         os.killpg(0, signal.SIGINT)  # as Jupyter does
         time.sleep(5)
@@ -489,7 +488,7 @@ with Worker(concurrency=1) as worker:
 @needs_fork
 @pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
 def test_a_forked_child_cannot_end_its_parents_worker() -> None:
-    with Worker(concurrency=1) as worker:
+    with Worker(pool="solo") as worker:
         child = os.fork()
         if child == 0:
             worker.stop()

@@ -217,7 +217,7 @@ from tutorial.workspace import open_workspace
 print(open_workspace("03-add"))
 from tutorial.tasks import add
 from tutorial.worker import Worker
-with Worker(concurrency=1) as worker:
+with Worker(pool="solo") as worker:
     print(add.delay(2, 3).get(timeout=20, interval=0.005), worker.pid)
 """
     done = python(code, tmp_path)
