@@ -139,13 +139,3 @@ with engine.connect() as connection:
     done = python(code, folder)
     assert done.stdout == "[0, 0, 0, 0] 250\n", done.stderr
     assert "locked" not in done.stderr
-
-
-def test_a_reader_does_not_wait_for_a_writer() -> None:
-    engine = make_engine()
-    with engine.begin() as connection:
-        connection.execute(sa.text("CREATE TABLE counts (x INTEGER)"))
-    with engine.connect() as writer, engine.connect() as reader:
-        writer.execute(sa.text("INSERT INTO counts VALUES (1)"))
-        assert reader.scalar(sa.text("SELECT count(*) FROM counts")) == 0
-        writer.commit()
