@@ -39,10 +39,11 @@ def decode_json(raw: bytes | str) -> Any:
     Exception
         Of any kind: kombu's types are made from what is stored. The callers here catch them all.
     """
-    text = raw if isinstance(raw, str) else raw.decode()
-    value, end = JSON.raw_decode(text)
-    # Celery writes no space around a value. JSON allows it; decode() reads that, and is slower.
-    return value if end == len(text) else JSON.decode(text)
+    text = (raw if isinstance(raw, str) else raw.decode()).strip(" \t\n\r")
+    value, end = JSON.raw_decode(text)  # quicker than decode(), which looks for spaces twice
+    if end != len(text):
+        raise ValueError("There is more than one JSON value.")
+    return value
 
 
 def decode_text(raw: bytes | str) -> tuple[str, bool]:
@@ -192,7 +193,7 @@ class Integers(Arrow):
 
     def parse(self, raw: bytes) -> tuple[Any, bool]:
         """Return the integer."""
-        good = raw.lstrip(b"-").isdigit() and -(2**63) <= int(raw) < 2**63
+        good = len(raw) <= 20 and raw.removeprefix(b"-").isdigit() and -(2**63) <= int(raw) < 2**63
         return (int(raw) if good else None), good
 
     def finish(self) -> pd.Series:

@@ -23,7 +23,7 @@ STYLES = {  # state -> colour and hatch
     "FAILURE": ("#D55E00", "//"),
     "REVOKED": ("#CC79A7", "xx"),
 }
-OTHER = ("#999999", "++")  # a state of somebody's own
+OTHER = ("#000000", "++")  # a state of somebody's own
 WAITING = ("#F0E442", "//")
 RUNNING = ("#0072B2", "")
 BARS = 30  # about as many in a plot over time

@@ -415,11 +415,10 @@ class _Table:
             self.where.append(self._column("status").in_(_strings(status, "status")))
         if name is not None:
             self.where.append(self._column("name").in_(_strings(name, "name")))
-        date_done = sa.type_coerce(self._column("date_done"), sa.DateTime)
         if since is not None:
-            self.where.append(date_done >= _naive(since, "since", self.zone))
+            self.where.append(self._date_done() >= _naive(since, "since", self.zone))
         if until is not None:
-            self.where.append(date_done < _naive(until, "until", self.zone))
+            self.where.append(self._date_done() < _naive(until, "until", self.zone))
 
     def read(
         self, frame: "_Frame", size: int, limit: int | None = None, at_once: bool = False
@@ -502,6 +501,9 @@ class _Table:
                 "Celery keeps it if result_extended is True."
             )
         return self.table.c.get(name, sa.null())
+
+    def _date_done(self) -> sa.ColumnElement[dt.datetime]:
+        return sa.type_coerce(self._column("date_done"), sa.DateTime)
 
     def _expression(self, name: str) -> sa.ColumnElement[Any]:
         """Return what to select for a column."""
