@@ -200,7 +200,7 @@ def test_large_file_gives_the_same_frame(
 
 def test_reader_that_fails_loses_no_row_in_silence(engine: sa.Engine) -> None:
     assert engine.url.database
-    with pytest.raises(OSError, match="cannot be read with ADBC: .*no such table: missing"):
+    with pytest.raises(OSError, match=r"cannot be read with ADBC: .*no such table: missing"):
         list(arrow_reader.read(Path(engine.url.database), "SELECT 1 FROM missing"))
 
 
