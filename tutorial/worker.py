@@ -145,6 +145,7 @@ class Worker:
                 stdout=subprocess.PIPE,  # one word, when the worker is ready
                 stderr=log,  # a pipe that nobody reads would stop the worker when it is full
                 start_new_session=True,
+                env=os.environ | {"PYTHON_COLORS": "0"},  # a kernel asks its children for colours
             )
 
     def _arguments(self) -> list[str]:
