@@ -4,7 +4,8 @@ import time
 from datetime import UTC, datetime
 from typing import Any
 
-from celery import Celery
+from celery import Celery, Task
+from celery.exceptions import Ignore, Reject
 from celery.signals import before_task_publish
 
 app = Celery("tutorial")
@@ -74,3 +75,94 @@ def nap(seconds: float) -> float:
     """
     time.sleep(seconds)
     return seconds
+
+
+@app.task(bind=True, track_started=True)
+def count_to(self: Task, n: int, pause: float = 0.0) -> int:
+    """Count, and say how far it is: a task that stores a state of its own, ``PROGRESS``.
+
+    Parameters
+    ----------
+    n : int
+        How far to count.
+    pause : float
+        Seconds between two numbers.
+
+    Returns
+    -------
+    int
+        The number `n`.
+    """
+    for done in range(1, n + 1):
+        time.sleep(pause)
+        self.update_state(state="PROGRESS", meta={"done": done, "of": n})
+    return n
+
+
+@app.task(
+    bind=True,
+    autoretry_for=[ConnectionError],
+    max_retries=2,
+    retry_backoff=True,  # wait 1 s before the first retry, 2 s before the second
+    retry_jitter=False,  # for the same waits at each run; where many tasks retry, leave it on
+)
+def fetch(self: Task, failures: int) -> str:
+    """Ask a server that is not always there: a task that is tried again, at most twice.
+
+    Parameters
+    ----------
+    failures : int
+        How many attempts fail before one succeeds.
+
+    Returns
+    -------
+    str
+
+    Raises
+    ------
+    ConnectionError
+        At the first `failures` attempts.
+    """
+    attempt = self.request.retries + 1
+    if attempt <= failures:
+        raise ConnectionError(f"no answer to attempt {attempt}")
+    return f"answer to attempt {attempt}"
+
+
+@app.task
+def decline(how: str) -> None:
+    """Decline to do any work: a task that ends without a return value.
+
+    Parameters
+    ----------
+    how : str
+        ``"ignore"`` or ``"reject"``.
+
+    Raises
+    ------
+    celery.exceptions.Ignore
+        Celery then stores nothing.
+    celery.exceptions.Reject
+        Celery then stores a FAILURE, since version 5.7.
+    """
+    if how == "ignore":
+        raise Ignore
+    raise Reject("declined", requeue=False)
+
+
+@app.task
+def sample(kind: str) -> Any:
+    """Return a value of some type: a task whose result JSON keeps, changes or refuses.
+
+    Parameters
+    ----------
+    kind : str
+        One of the names in `tutorial.samples.SAMPLES`.
+
+    Returns
+    -------
+    object
+    """
+    from tutorial.samples import SAMPLES  # not at the top: pandas would delay every worker
+
+    return SAMPLES[kind]
