@@ -35,6 +35,8 @@ def make_table(path: Path, rows: int) -> sa.Engine:
     with sqlite3.connect(path) as connection:
         insert = f"INSERT INTO celery_taskmeta ({', '.join(COLUMNS)}) VALUES ({marks})"
         connection.executemany(insert, _rows(rows))
+    connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    connection.close()
     return engine
 
 
