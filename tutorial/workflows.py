@@ -9,6 +9,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import suppress
 from graphlib import TopologicalSorter
 from typing import Any
 
@@ -153,8 +154,10 @@ def load_workflows(engine: sa.Engine, queue: sa.Engine) -> pd.DataFrame:
         As `tutorial.results.load_results`.
     """
     trees = _Trees()
-    for headers, embedded in _messages(queue):
-        trees.read(headers, embedded)
+    for payload in _payloads(queue):
+        with suppress(ValueError, LookupError, TypeError, AttributeError):
+            # A message that cannot be read must not hide the others.
+            trees.read(payload)
     tasks = pd.DataFrame(trees.rows(), columns=[c for c in WORKFLOW_COLUMNS if c != "status"])
     tasks = tasks.astype(dict.fromkeys(["task_id", *HEADERS], "str") | {"name": "category"})
     done = load_results(engine, columns=["task_id", "status"], progress=False)
@@ -186,20 +189,13 @@ def _ended(engine: sa.Engine, task_ids: list[str]) -> list[str]:
     return ended
 
 
-def _messages(queue: sa.Engine) -> Iterator[tuple[dict[str, Any], dict[str, Any]]]:
-    """Yield the headers of each message, and the part of its body that says what shall follow."""
+def _payloads(queue: sa.Engine) -> list[str]:
+    """Return all messages, in the order of sending."""
     if not sa.inspect(queue).has_table(MESSAGE_TABLE):
-        return
+        return []
     table = sa.table(MESSAGE_TABLE, sa.column("id"), sa.column("payload"))
     with queue.connect() as connection:
-        payloads = list(connection.scalars(sa.select(table.c.payload).order_by(table.c.id)))
-    for payload in payloads:
-        try:
-            message = json.loads(payload)
-            _args, _kwargs, embedded = json.loads(base64.b64decode(message["body"]))
-        except (ValueError, LookupError, TypeError):
-            continue  # a message that cannot be read must not hide the others
-        yield message["headers"], embedded
+        return list(connection.scalars(sa.select(table.c.payload).order_by(table.c.id)))
 
 
 class _Trees:
@@ -210,8 +206,11 @@ class _Trees:
         self.after: dict[str, dict[str, None]] = {}  # the inner one is a set that keeps its order
         self._unlocks: set[str] = set()
 
-    def read(self, headers: dict[str, Any], embedded: dict[str, Any]) -> None:
+    def read(self, payload: str) -> None:
         """Take in a message: its task, who sent it, and what shall follow."""
+        message = json.loads(payload)
+        headers = message["headers"]
+        _args, _kwargs, embedded = json.loads(base64.b64decode(message["body"]))
         task_id, parent_id = headers["id"], headers["parent_id"]
         if headers["task"] == UNLOCK:
             self._unlocks.add(task_id)
