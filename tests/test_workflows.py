@@ -111,6 +111,17 @@ def test_the_body_of_a_failed_chord_follows_its_header(engine: sa.Engine) -> Non
     ]
 
 
+def test_a_chord_that_was_never_sent_is_in_the_tree(engine: sa.Engine) -> None:
+    last = chain(tasks.divide.s(1, 0), group(tasks.add.s(1), tasks.add.s(2)), tasks.total.s())
+    last.apply_async().get(timeout=30, interval=0.01, propagate=False)
+    assert shape(last_workflow(engine)) == [
+        (1, "divide", "FAILURE", 0),
+        (2, "add", None, 1),
+        (2, "add", None, 1),
+        (3, "total", "FAILURE", 2),
+    ]
+
+
 def test_an_unreadable_message_hides_no_other(engine: sa.Engine) -> None:
     before = len(load_workflows(engine, queue_engine()))
     spoil = "INSERT INTO kombu_message (id, visible, payload, version) VALUES (:id, 0, :text, 1)"

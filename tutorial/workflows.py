@@ -204,7 +204,6 @@ class _Trees:
     def __init__(self) -> None:
         self.tasks: dict[str, dict[str, str | None]] = {}
         self.after: dict[str, dict[str, None]] = {}  # the inner one is a set that keeps its order
-        self._unlocks: set[str] = set()
 
     def read(self, payload: str) -> None:
         """Take in a message: its task, who sent it, and what shall follow."""
@@ -212,12 +211,10 @@ class _Trees:
         headers = message["headers"]
         _args, _kwargs, embedded = json.loads(base64.b64decode(message["body"]))
         task_id, parent_id = headers["id"], headers["parent_id"]
-        if headers["task"] == UNLOCK:
-            self._unlocks.add(task_id)
+        if headers["task"] == UNLOCK:  # the parent of a chord's body, which follows the header
             return
-        # The parent of a retry is the task itself, and that of a chord's body its chord_unlock.
-        known = parent_id and parent_id != task_id and parent_id not in self._unlocks
-        self._add(task_id, headers["task"], [parent_id] if known else [])
+        # A task that is tried again is its own parent.
+        self._add(task_id, headers["task"], [] if parent_id in (None, task_id) else [parent_id])
         for column, header in HEADERS.items():
             self.tasks[task_id].setdefault(column, headers[header])
         self._plan_rest(task_id, embedded)
