@@ -24,7 +24,8 @@ STYLES = {  # state -> colour and hatch
     "REVOKED": ("#CC79A7", "xx"),
 }
 OTHER = ("#000000", "++")  # a state of somebody's own
-NO_ROW = "no row"  # of a task without a stored result
+NO_ROW = "no row"  # instead of the state of a task without a stored result
+UNSTORED = ("#999999", "")  # and how it is drawn
 WAITING = ("#F0E442", "//")
 RUNNING = ("#0072B2", "")
 BARS = 30  # about as many in a plot over time
@@ -199,6 +200,7 @@ def plot_workflow(tasks: pd.DataFrame, *, axes: Axes | None = None) -> Axes:
     matplotlib.axes.Axes
     """
     axes = axes or _new_axes()
+    axes.use_sticky_edges = False  # leave room on the left
     tasks = tasks.assign(
         name=tasks["name"].astype("str").str.split(".").str[-1],
         status=tasks["status"].astype("str").fillna(NO_ROW),
@@ -209,7 +211,7 @@ def plot_workflow(tasks: pd.DataFrame, *, axes: Axes | None = None) -> Axes:
     tasks["row"] += (height.max() - height) / 2
     places = tasks.set_index("task_id")[["step", "row"]]
     for state, some in tasks.groupby("status", sort=False):
-        color, hatch = STYLES.get(state, OTHER)
+        color, hatch = UNSTORED if state == NO_ROW else STYLES.get(state, OTHER)
         boxes = axes.barh(some["row"], 0.7, 0.5, some["step"] - 0.35, label=state)
         plt.setp(boxes, facecolor=color, hatch=hatch, edgecolor="white")
     paper = {"facecolor": "white", "edgecolor": "none", "pad": 2}
@@ -220,7 +222,6 @@ def plot_workflow(tasks: pd.DataFrame, *, axes: Axes | None = None) -> Axes:
             axes.annotate("", xy=tip, xytext=tail, arrowprops={"arrowstyle": "->"})
     axes.invert_yaxis()
     axes.set_yticks([])
-    axes.use_sticky_edges = False  # leave room on the left
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     if len(tasks):
         axes.legend(title="state")
