@@ -24,6 +24,8 @@ STYLES = {  # state -> colour and hatch
     "REVOKED": ("#CC79A7", "xx"),
 }
 OTHER = ("#000000", "++")  # a state of somebody's own
+NO_ROW = "no row"  # instead of the state of a task without a stored result
+UNSTORED = ("#999999", "")  # and how it is drawn
 WAITING = ("#F0E442", "//")
 RUNNING = ("#0072B2", "")
 BARS = 30  # about as many in a plot over time
@@ -181,6 +183,55 @@ def plot_failures(results: pd.DataFrame, *, axes: Axes | None = None) -> Axes:
     axes.set(title="Failures by exception", xlabel="tasks")
     listed = ", ".join(f"{n} {exception}" for exception, n in counts.items())
     return _describe(axes, f"Bars of failed tasks by exception: {listed or 'no failure'}.")
+
+
+def plot_workflow(tasks: pd.DataFrame, *, axes: Axes | None = None) -> Axes:
+    """Draw tasks as boxes, from the first step on the left to the last, with arrows between them.
+
+    Parameters
+    ----------
+    tasks : pandas.DataFrame
+        Rows of `tutorial.workflows.load_workflows`, for example those of one workflow.
+    axes : matplotlib.axes.Axes, optional
+        Where to draw; by default on a figure of its own.
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+    """
+    axes = axes or _new_axes()
+    axes.use_sticky_edges = False  # leave room on the left
+    tasks = tasks.assign(
+        name=tasks["name"].astype("str").str.split(".").str[-1],
+        status=tasks["status"].astype("str").fillna(NO_ROW),
+        row=tasks.groupby("step").cumcount(),
+    )
+    # Each step is centred beside the longest one.
+    height = tasks.groupby("step")["row"].transform("size")
+    tasks["row"] += (height.max() - height) / 2
+    places = tasks.set_index("task_id")[["step", "row"]]
+    for state, some in tasks.groupby("status", sort=False):
+        color, hatch = UNSTORED if state == NO_ROW else STYLES.get(state, OTHER)
+        boxes = axes.barh(some["row"], 0.7, 0.5, some["step"] - 0.35, label=state)
+        plt.setp(boxes, facecolor=color, hatch=hatch, edgecolor="white")
+    paper = {"facecolor": "white", "edgecolor": "none", "pad": 2}
+    for step, row, name, before in tasks[["step", "row", "name", "after"]].itertuples(index=False):
+        axes.text(step, row, name, ha="center", va="center", bbox=paper)
+        for start in places.loc[[one for one in before if one in places.index]].itertuples():
+            tail, tip = (start.step + 0.35, start.row), (step - 0.35, row)
+            axes.annotate("", xy=tip, xytext=tail, arrowprops={"arrowstyle": "->"})
+    axes.invert_yaxis()
+    axes.set_yticks([])
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    if len(tasks):
+        axes.legend(title="state")
+    axes.set(title="Which task follows which", xlabel="step")
+    counts = tasks[["step", "name", "status"]].value_counts(sort=False)
+    words: dict[int, list[str]] = {}
+    for (step, name, state), n in counts.items():
+        words.setdefault(step, []).append(f"{n} {name} {state}")
+    listed = "; ".join(f"step {step}: {', '.join(some)}" for step, some in words.items())
+    return _describe(axes, f"A box for each task, an arrow to what follows: {listed or 'no task'}.")
 
 
 def text_alternative(axes: Axes) -> str:

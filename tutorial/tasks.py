@@ -1,7 +1,11 @@
 """The Celery application and its tasks."""
 
+import csv
 import time
+from collections import Counter
 from datetime import UTC, datetime
+from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 from celery import Celery, Task
@@ -166,3 +170,61 @@ def sample(kind: str) -> Any:
     from tutorial.samples import SAMPLES  # not at the top: pandas would delay every worker
 
     return SAMPLES[kind]
+
+
+@app.task
+def total(numbers: list[float]) -> float:
+    """Return the sum of a list of numbers: the end of a chord.
+
+    Parameters
+    ----------
+    numbers : list of float
+
+    Returns
+    -------
+    float
+    """
+    return sum(numbers)
+
+
+@app.task
+def count_rises(file: str, share: str) -> dict[str, int]:
+    """Count in which months of the year a share's price rose, and in which it fell.
+
+    Parameters
+    ----------
+    file : str
+        The path of a CSV file with a column ``Date``, the first day of each month, and a column of
+        prices for each share. Lines that start with ``#`` are left out, and so are rows of other
+        days.
+    share : str
+        The name of the share's column.
+
+    Returns
+    -------
+    dict of str to int
+        For example ``{"01 rise": 20, "01 fall": 12, ...}``, with ``01`` for January.
+    """
+    with Path(file).open(encoding="utf-8") as lines:
+        table = csv.DictReader(line for line in lines if not line.startswith("#"))
+        rows = [row for row in table if row["Date"].endswith("-01") and row[share]]
+    counts: Counter[str] = Counter()
+    for before, row in pairwise(rows):
+        rose = float(row[share]) > float(before[share])
+        counts[f"{row['Date'][5:7]} {'rise' if rose else 'fall'}"] += 1
+    return dict(counts)
+
+
+@app.task
+def merge_counts(counts: list[dict[str, int]]) -> dict[str, int]:
+    """Add counts up, word by word.
+
+    Parameters
+    ----------
+    counts : list of dict of str to int
+
+    Returns
+    -------
+    dict of str to int
+    """
+    return dict(sum(map(Counter, counts), Counter()))

@@ -1,0 +1,281 @@
+"""Workflows (chains, groups, chords): results as they come, a progress bar, and the tree of tasks.
+
+Celery's names for these are in https://docs.celeryq.dev/en/stable/userguide/canvas.html
+"""
+
+import base64
+import json
+import sys
+import time
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import suppress
+from graphlib import TopologicalSorter
+from typing import Any
+
+import pandas as pd
+import sqlalchemy as sa
+from celery import states
+from celery.exceptions import TimeoutError
+from celery.result import AsyncResult, ResultSet
+from tqdm import tqdm
+
+from tutorial.results import MESSAGE_TABLE, TASK_TABLE, load_results
+
+UNLOCK = "celery.chord_unlock"  # the task that waits for a chord's header
+IDS_AT_ONCE = 10_000  # in one query; SQLite takes 32,766 values, PostgreSQL 65,535
+HEADERS = {"root_id": "root_id", "parent_id": "parent_id", "group_id": "group"}
+WORKFLOW_COLUMNS = ["workflow", "step", "task_id", "name", "status", "after", *HEADERS]
+
+Signature = dict[str, Any]  # as a message holds it
+
+
+def as_completed(
+    result: AsyncResult | ResultSet,
+    engine: sa.Engine,
+    *,
+    timeout: float = 60,
+    interval: float = 0.05,
+) -> Iterator[AsyncResult]:
+    """Yield the results of a group in the order in which its tasks end, however they end.
+
+    One query asks for all tasks that are still open, where Celery would send one for each.
+
+    Parameters
+    ----------
+    result : celery.result.GroupResult, ResultSet or AsyncResult
+        Groups inside it are taken apart.
+    engine : sqlalchemy.Engine
+        The database of the result backend, such as `tutorial.database.make_engine` returns.
+    timeout : float
+        Seconds to wait at most, for all tasks together.
+    interval : float
+        Seconds between two looks into the table.
+
+    Yields
+    ------
+    celery.result.AsyncResult
+        A task that succeeded, failed or was revoked: its ``state`` says which.
+
+    Raises
+    ------
+    celery.exceptions.TimeoutError
+        If some tasks have no final state in time.
+    """
+    waiting = {task.id: task for task in _tasks(result)}
+    total = len(waiting)
+    deadline = time.monotonic() + timeout
+    while waiting:
+        ended = _ended(engine, list(waiting))
+        for task_id in ended:
+            yield waiting.pop(task_id)
+        if waiting and not ended:
+            if time.monotonic() > deadline:
+                raise TimeoutError(
+                    f"{len(waiting)} of {total} tasks did not end within {timeout:g} s: no worker "
+                    "serves their queue, they are still running, or they ignore their result."
+                )
+            time.sleep(interval)
+
+
+def show_progress(
+    result: AsyncResult | ResultSet,
+    engine: sa.Engine,
+    *,
+    timeout: float = 60,
+    interval: float = 0.05,
+) -> None:
+    """Draw a progress bar until all tasks of a group have ended, and count how they ended.
+
+    The bar is a line of text on standard output, without times: what is left on the page is the
+    same at each run.
+
+    Parameters
+    ----------
+    result, engine, timeout, interval
+        As for `as_completed`.
+
+    Raises
+    ------
+    celery.exceptions.TimeoutError
+        As `as_completed`.
+    """
+    tasks = list(_tasks(result))
+    counts: Counter[str] = Counter()
+    with tqdm(
+        total=len(tasks),
+        file=sys.stdout,
+        bar_format="{percentage:3.0f}%|{bar:20}| {n_fmt} of {total_fmt} tasks{postfix}",
+    ) as bar:
+        for task in as_completed(ResultSet(tasks), engine, timeout=timeout, interval=interval):
+            counts[task.state] += 1
+            bar.set_postfix_str(
+                ", ".join(f"{counts[state]} {state}" for state in sorted(counts, reverse=True)),
+                refresh=False,
+            )
+            bar.update()
+
+
+def load_workflows(engine: sa.Engine, queue: sa.Engine) -> pd.DataFrame:
+    """Put the trees of workflows together, from the queue's messages and the stored results.
+
+    The result table alone cannot do it: a task's row does not say what it belongs to. A message
+    says which task sent it, to which group it belongs, and what shall follow: the rest of its
+    chain, and the body of its chord. So tasks that were never sent are found too.
+
+    Parameters
+    ----------
+    engine : sqlalchemy.Engine
+        The database of the result backend, such as `tutorial.database.make_engine` returns.
+    queue : sqlalchemy.Engine
+        The embedded queue, as `tutorial.broker.queue_engine` returns it.
+
+    Returns
+    -------
+    pandas.DataFrame
+        One row a task, by ``workflow``, ``step`` and the order of sending. Celery's own
+        ``chord_unlock`` tasks are left out.
+
+        ================================== =======================================================
+        ``workflow``                       int64: tasks of one number belong together; workflows
+                                           are numbered from 1 in the order of sending
+        ``step``                           int64: 1 for the tasks that wait for no other
+        ``task_id``                        str
+        ``name``                           category
+        ``status``                         category; missing while there is no result
+        ``after``                          object: the list of the ids of the tasks before it
+        ``root_id``, ``parent_id``         str: as in the message's headers; missing if the task
+        and ``group_id``                   was not sent
+        ================================== =======================================================
+
+    Raises
+    ------
+    ConnectionError
+        As `tutorial.results.load_results`.
+    """
+    trees = _Trees()
+    for payload in _payloads(queue):
+        with suppress(ValueError, LookupError, TypeError, AttributeError):
+            # A message that cannot be read must not hide the others.
+            trees.read(payload)
+    tasks = pd.DataFrame(trees.rows(), columns=[c for c in WORKFLOW_COLUMNS if c != "status"])
+    tasks = tasks.astype(dict.fromkeys(["task_id", *HEADERS], "str") | {"name": "category"})
+    done = load_results(engine, columns=["task_id", "status"], progress=False)
+    tasks = tasks.merge(done, on="task_id", how="left").sort_values(
+        ["workflow", "step"], kind="stable", ignore_index=True
+    )
+    return tasks[WORKFLOW_COLUMNS]
+
+
+def _tasks(result: AsyncResult | ResultSet) -> Iterator[AsyncResult]:
+    """Yield the single tasks of a result, which can be a group of groups."""
+    if isinstance(result, ResultSet):
+        for part in result.results:
+            yield from _tasks(part)
+    else:
+        yield result
+
+
+def _ended(engine: sa.Engine, task_ids: list[str]) -> list[str]:
+    """Return those of the tasks that have ended, the earliest first."""
+    table = sa.table(TASK_TABLE, *map(sa.column, ("task_id", "status", "date_done")))
+    query = sa.select(table.c.task_id).where(table.c.status.in_(states.READY_STATES))
+    query = query.order_by(table.c.date_done)
+    ended: list[str] = []
+    with engine.connect() as connection:
+        for start in range(0, len(task_ids), IDS_AT_ONCE):
+            some = table.c.task_id.in_(task_ids[start : start + IDS_AT_ONCE])
+            ended += connection.scalars(query.where(some))
+    return ended
+
+
+def _payloads(queue: sa.Engine) -> list[str]:
+    """Return all messages, in the order of sending."""
+    if not sa.inspect(queue).has_table(MESSAGE_TABLE):
+        return []
+    table = sa.table(MESSAGE_TABLE, sa.column("id"), sa.column("payload"))
+    with queue.connect() as connection:
+        return list(connection.scalars(sa.select(table.c.payload).order_by(table.c.id)))
+
+
+class _Trees:
+    """Tasks by their ids, and for each the ids of the tasks before it."""
+
+    def __init__(self) -> None:
+        self.tasks: dict[str, dict[str, str | None]] = {}
+        self.after: dict[str, dict[str, None]] = {}  # the inner one is a set that keeps its order
+
+    def read(self, payload: str) -> None:
+        """Take in a message: its task, who sent it, and what shall follow."""
+        message = json.loads(payload)
+        headers = message["headers"]
+        _args, _kwargs, embedded = json.loads(base64.b64decode(message["body"]))
+        task_id, parent_id = headers["id"], headers["parent_id"]
+        if headers["task"] == UNLOCK:  # the parent of a chord's body, which follows the header
+            return
+        # A task that is tried again is its own parent.
+        self._add(task_id, headers["task"], [] if parent_id in (None, task_id) else [parent_id])
+        for column, header in HEADERS.items():
+            self.tasks[task_id].setdefault(column, headers[header])
+        self._plan_rest(task_id, embedded)
+
+    def _plan_rest(self, task_id: str, options: dict[str, Any]) -> None:
+        """Note what shall follow a task: the rest of its chain, callbacks, its chord's body."""
+        ends = [task_id]
+        for signature in reversed(options.get("chain") or []):  # the next one stands last
+            ends = self._plan(signature, ends)
+        others = [*(options.get("callbacks") or []), *(options.get("link") or [])]
+        for signature in [*others, options.get("chord")]:
+            if signature:
+                self._plan(signature, [task_id])
+
+    def _plan(self, signature: Signature, before: list[str]) -> list[str]:
+        """Note the tasks of a signature; return the ids of its last ones."""
+        kind, parts, options = (signature[key] for key in ("subtask_type", "kwargs", "options"))
+        if kind == "chain":
+            for part in parts["tasks"]:
+                before = self._plan(part, before)
+            return before
+        if kind == "group":
+            return [end for part in parts["tasks"] for end in self._plan(part, before)]
+        if kind == "chord":
+            return self._plan(parts["body"], self._plan(parts["header"], before))
+        if "task_id" not in options:
+            return before
+        self._add(options["task_id"], signature["task"], before)
+        self._plan_rest(options["task_id"], options)
+        return [options["task_id"]]
+
+    def _add(self, task_id: str, name: str, before: list[str]) -> None:
+        self.tasks.setdefault(task_id, {})["name"] = name
+        self.after.setdefault(task_id, {}).update(dict.fromkeys(before))
+
+    def rows(self) -> Iterator[dict[str, Any]]:
+        """Yield the tasks in the order in which they were found."""
+        after = {
+            task_id: [other for other in before if other in self.tasks]
+            for task_id, before in self.after.items()
+        }
+        steps: dict[str, int] = {}
+        for task_id in TopologicalSorter(after).static_order():
+            steps[task_id] = 1 + max((steps[other] for other in after[task_id]), default=0)
+        numbers = self._numbers(after)
+        for task_id, facts in self.tasks.items():
+            place = {"workflow": numbers[task_id], "step": steps[task_id]}
+            yield {**place, "task_id": task_id, "after": after[task_id], **facts}
+
+    def _numbers(self, after: dict[str, list[str]]) -> dict[str, int]:
+        """Give one number to the tasks that hang together, through a link or through a group."""
+        first: dict[str, str] = {}  # leads from each task, in the end, to one of its workflow
+
+        def find(member: str) -> str:
+            while first.setdefault(member, member) != member:
+                member = first[member]
+            return member
+
+        for task_id, others in after.items():
+            group_id = self.tasks[task_id].get("group_id")
+            for other in [*others, *([group_id] if group_id else [])]:
+                first[find(task_id)] = find(other)
+        numbers: dict[str, int] = {}
+        return {one: numbers.setdefault(find(one), len(numbers) + 1) for one in self.tasks}
