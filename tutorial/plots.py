@@ -67,6 +67,7 @@ def plot_states(
         plt.setp(bars, facecolor=color, hatch=hatch, edgecolor="white")
         below += counts[state].to_numpy()
     if len(counts):
+        axes.set_ylim(top=1.08 * below.max())
         axes.legend(title="state")
         axes.xaxis.set_major_formatter(dates.ConciseDateFormatter(axes.xaxis.get_major_locator()))
     axes.set(title="Tasks over time", xlabel="date_done (UTC)", ylabel=f"tasks in {_words(width)}")
