@@ -1,0 +1,51 @@
+"""Gives a test a database of its own: an SQLite file, or a schema in the server that it may use."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+import sqlalchemy as sa
+
+from tutorial.database import sqlite_url
+
+POSTGRESQL_VARIABLE = "TUTORIAL_POSTGRESQL_URL"
+DATABASES = ["sqlite", "postgresql"]
+
+
+def postgresql_url() -> sa.URL:
+    """Return the URL of the server that the environment names; without one, skip the test."""
+    url = os.environ.get(POSTGRESQL_VARIABLE)
+    if not url:
+        reason = f"{POSTGRESQL_VARIABLE} names no PostgreSQL database"
+        if os.environ.get("CI") == "true":
+            pytest.fail(reason)
+        pytest.skip(reason)
+    return sa.make_url(url)
+
+
+@contextmanager
+def empty_database(kind: str, folder: Path) -> Iterator[sa.URL]:
+    """Yield the URL of an empty database, which goes with the test."""
+    if kind == "sqlite":
+        yield sqlite_url(folder / "results.db")
+        return
+    url = postgresql_url()
+    name = f"tutorial_{uuid4().hex[:12]}"
+    server = sa.create_engine(url, isolation_level="AUTOCOMMIT")
+    with server.connect() as connection:
+        connection.execute(sa.text(f"CREATE SCHEMA {name}"))
+        try:
+            yield url.update_query_dict(
+                {"options": f"-csearch_path={name}", "application_name": name}
+            )
+        finally:
+            # What a test has left connected could hold a lock on the tables.
+            others = (
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = :n"
+            )
+            connection.execute(sa.text(others), {"n": name})
+            connection.execute(sa.text(f"DROP SCHEMA {name} CASCADE"))
+    server.dispose()
