@@ -43,7 +43,7 @@ app = Celery("engine_app", backend=backends[os.environ["BACKEND"]], include=["en
 app.config_from_object("tutorial.celeryconfig")
 app.conf.worker_pool_start_method = os.environ.get("START_METHOD", "fork")
 if os.environ.get("FORK_HOOK") == "no":
-    engine.dispose = lambda close: None
+    engine.dispose = lambda **_: None
 
 
 def note(sign):
@@ -249,7 +249,7 @@ from tutorial.backend import engine_backend
 engine = sa.create_engine(sys.argv[1])
 app = Celery("myapp", backend=engine_backend(engine))
 if sys.argv[2] == "without the hook":
-    engine.dispose = lambda close: None
+    engine.dispose = lambda **_: None
 used = []
 sa.event.listen(engine, "connect", lambda _, record: record.info.update(pid=os.getpid()))
 sa.event.listen(engine, "checkout", lambda _, record, proxy: used.append(record.info["pid"]))
