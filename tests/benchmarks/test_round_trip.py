@@ -27,7 +27,7 @@ from tutorial.worker import Worker
 with Worker(concurrency=2):
     print("ready", flush=True)
     for line in sys.stdin:
-        print(add.delay(2, 3).get(timeout=10, interval=0.005), flush=True)
+        print(add.delay(2, 3).get(timeout=10, interval=0.002), flush=True)
 """
 SHIPPED = """
 import sys
@@ -56,7 +56,7 @@ from tutorial.worker import Worker
 stored = sa.text("SELECT count(*) FROM celery_taskmeta WHERE status = 'SUCCESS'")
 rates = []
 with Worker(concurrency=2), make_engine().connect() as connection:
-    add.delay(2, 3).get(timeout=10, interval=0.005)
+    add.delay(2, 3).get(timeout=10, interval=0.002)
     for expected in (201, 401, 601):
         started = time.perf_counter()
         for number in range(200):
