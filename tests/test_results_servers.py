@@ -1,6 +1,5 @@
 """The same frame from every database; the servers are found through the environment."""
 
-import os
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,6 +8,7 @@ from typing import Any
 import pandas as pd
 import pytest
 import sqlalchemy as sa
+from databases import POSTGRESQL_VARIABLE, server_url
 from stored_results import VALUES, make_app, store, store_everything
 from test_results import assert_same_frame
 
@@ -16,25 +16,15 @@ from tutorial.database import make_engine
 from tutorial.results import count_results, iter_results, load_results
 
 VARIABLES = {
-    "postgresql": "TUTORIAL_POSTGRESQL_URL",
+    "postgresql": POSTGRESQL_VARIABLE,
     "mariadb": "TUTORIAL_MARIADB_URL",
 }
-
-
-def server_url(server: str) -> sa.URL:
-    variable = VARIABLES[server]
-    if not os.environ.get(variable):
-        reason = f"{variable} names no server"
-        if os.environ.get("CI") == "true":
-            pytest.fail(f"{reason}, and in CI no server may be left out")
-        pytest.skip(reason)
-    return sa.make_url(os.environ[variable])
 
 
 @pytest.fixture(scope="module", params=VARIABLES)
 def url(request: pytest.FixtureRequest) -> Iterator[sa.URL]:
     """Yield the URL of an empty database of its own."""
-    server = server_url(request.param)
+    server = server_url(VARIABLES[request.param])
     name = f"tutorial_{uuid.uuid4().hex[:12]}"
     administration = sa.create_engine(server, isolation_level="AUTOCOMMIT")
     with administration.connect() as connection:
