@@ -183,6 +183,21 @@ def test_queues() -> None:
         assert elsewhere.state == "PENDING"
 
 
+BEAT = """
+from tutorial.tasks import add, app
+
+app.conf.beat_schedule = {"sum": {"task": add.name, "schedule": 0.2, "args": (2, 3)}}
+"""
+
+
+@needs_fork
+def test_beat_sends_tasks_beside_the_pool(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "beating.py").write_text(BEAT)
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    with Worker("beating", beat=True) as worker:
+        wait_for(lambda: worker.logs().count("succeeded") >= 2, seconds=20)
+
+
 def test_loglevel_and_logfile(tmp_path: Path) -> None:
     path = tmp_path / "logs of my own" / "worker.log"
     with Worker(loglevel="warning", logfile=path, pool="solo") as worker:
