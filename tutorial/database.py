@@ -1,6 +1,7 @@
 """The engine: one database URL, for the course's own queries and for Celery's result backend."""
 
 import os
+import sqlite3
 import weakref
 from pathlib import Path
 from typing import Any
@@ -145,7 +146,12 @@ def _set_pragmas(connection: Any, _record: Any) -> None:
     # The timeout comes first, because the change to WAL needs the file for a moment.
     connection.execute(f"PRAGMA busy_timeout = {BUSY_TIMEOUT * 1000}")
     # Readers and the writer do not wait for each other, https://sqlite.org/wal.html
-    connection.execute("PRAGMA journal_mode = WAL")
+    try:
+        connection.execute("PRAGMA journal_mode = WAL")
+    except sqlite3.OperationalError as error:
+        # A file that we may only read keeps the mode that it has.
+        if not error.sqlite_errorname.startswith("SQLITE_READONLY"):
+            raise
     # With WAL, a crash of a program loses nothing; a power cut can lose the last commits.
     connection.execute("PRAGMA synchronous = NORMAL")
 
