@@ -2,7 +2,8 @@
 
 There is a class for each kind of column. Stored bytes come in by the batch through ``add``, and
 ``finish`` returns the whole column. What cannot be decoded loses nothing else: it stays as it was
-stored, or is missing where the column cannot hold it, and its row is noted in ``bad``.
+stored, or is missing where the column cannot hold it, and its row is noted in ``bad``. ``finish``
+lets go of what ``add`` gathered, so that a large table is in memory once, plus one column.
 """
 
 import datetime as dt
@@ -110,6 +111,7 @@ class Words:
     def finish(self) -> pd.Categorical:
         """Return the column: states in the order of life, other words sorted."""
         codes = np.concatenate([np.empty(0, "i4"), *self.parts])
+        self.parts.clear()
         words = sorted(self.numbers, key=lambda word: (_age(word), word))
         place = np.full(len(words) + 1, -1)  # the last one is for the code -1
         place[[self.numbers[word] for word in words]] = range(len(words))
@@ -140,7 +142,9 @@ class Json:
 
     def finish(self) -> pd.Series:
         """Return the column, of the dtype object."""
-        return pd.Series(np.concatenate([np.empty(0, object), *self.parts]), dtype=object)
+        values = np.concatenate([np.empty(0, object), *self.parts])
+        self.parts.clear()
+        return pd.Series(values, dtype=object, copy=False)
 
 
 class Arrow:
@@ -161,7 +165,8 @@ class Arrow:
             parsed = [(None, True) if v is None else self.parse(v) for v in values.to_pylist()]
             self.bad += [self.size + row for row, (_value, good) in enumerate(parsed) if not good]
             part = pa.array([value for value, _good in parsed], self.dtype)
-        self.parts.append(part)
+        # A copy: what a cast shares with the values would keep all columns of its batch in memory.
+        self.parts.append(part.copy_to(pa.default_cpu_memory_manager()))
         self.size += len(values)
 
     def parse(self, raw: bytes) -> tuple[Any, bool]:
@@ -169,7 +174,9 @@ class Arrow:
         raise NotImplementedError
 
     def _whole(self) -> pa.Array:
-        return pa.chunked_array(self.parts, self.dtype).combine_chunks()
+        whole = pa.chunked_array(self.parts, self.dtype).combine_chunks()
+        self.parts.clear()
+        return whole
 
 
 class Text(Arrow):

@@ -363,9 +363,9 @@ def join_timings(results: pd.DataFrame, messages: pd.DataFrame) -> pd.DataFrame:
     pandas.DataFrame
         One row for each task that has a message or a result, in the order of sending: ``task_id``,
         ``name``, ``status`` (missing while there is no result), ``worker``, ``messages`` (their
-        number; more than one after a retry), ``sent_at``, ``received_at``, ``date_done``,
-        ``waiting`` and ``running`` (timedelta64[us]). For a task with several messages the times
-        are those of the last one.
+        number; more than one after a retry, or if a stopping worker gave the message back),
+        ``sent_at``, ``received_at``, ``date_done``, ``waiting`` and ``running``
+        (timedelta64[us]). For a task with several messages the times are those of the last one.
     """
     _need(results, "results", ["task_id", "name", "status", "worker", "date_done"])
     _need(messages, "messages", ["task_id", "name", "sent_at", "received_at", "eta"])
