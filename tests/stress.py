@@ -25,7 +25,7 @@ CONCURRENCY = 2
 # Tasks that tell of each run. A pool process that is killed gives its task back here, which is
 # Celery's own remedy for it.
 TASKS = """
-import os
+import os, time
 from tutorial.tasks import app
 from tutorial.workspace import home
 
@@ -34,6 +34,7 @@ runs = os.open(home() / "runs", os.O_WRONLY | os.O_APPEND | os.O_CREAT)
 @app.task(acks_late=True, reject_on_worker_lost=True)
 def square(number):
     os.write(runs, b"%d\\n" % number)  # one write of a few bytes: no two lines mix
+    time.sleep(0.02)
     return number * number
 """
 
@@ -121,9 +122,7 @@ def stress(
     ids = [f"{pool}-{number}" for number in range(tasks)]
     with app.producer_pool.acquire() as producer:
         for number, task_id in enumerate(ids):
-            app.send_task(
-                "stress_tasks.square", [number], task_id=task_id, producer=producer
-            )
+            app.send_task("stress_tasks.square", [number], task_id=task_id, producer=producer)
     with crew(workers, pool, random.Random(seed)) as killed:
         next_kill = time.monotonic() + interval
         while (done := count_done(results)) < tasks and time.monotonic() - started < limit:
