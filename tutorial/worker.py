@@ -3,6 +3,7 @@
 import atexit
 import html
 import os
+import select
 import signal
 import subprocess
 import sys
@@ -206,6 +207,8 @@ class Worker:
                 _kill_group(process.pid)
             process.kill()
             process.wait()
+            if not WINDOWS:  # the pool ends a moment later, and then this pipe has no writer
+                select.select([process.stdout], [], [], 2)
             process.stdin.close()
             process.stdout.close()
         if self._lock:

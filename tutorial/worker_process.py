@@ -62,13 +62,13 @@ def _keep_temporary_files_in_the_workspace() -> None:
 
 
 def _say_when_ready() -> None:
+    # Not closed: the pool holds it too, and its end of file tells the parent that all are gone.
     ready = os.dup(1)
     os.dup2(2, 1)  # what the worker prints goes to the log
 
     @worker_ready.connect(weak=False)
     def say_ready(**_: object) -> None:
         os.write(ready, b"ready\n")
-        os.close(ready)
 
 
 def _watch_parent() -> None:
