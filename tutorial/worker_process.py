@@ -19,7 +19,7 @@ from celery.signals import worker_ready
 from kombu.exceptions import OperationalError
 from sqlalchemy.exc import DBAPIError
 
-from tutorial.database import make_engine
+from tutorial.database import explain, make_engine
 from tutorial.workspace import home
 
 
@@ -100,8 +100,11 @@ def _reach_broker(app: Celery) -> None:
     with app.connection_for_read() as connection:
         try:
             connection.ensure_connection(max_retries=2, interval_start=0, timeout=5)
-        except (OperationalError, ImportError, *connection.connection_errors) as error:
-            sys.exit(f"The broker at {connection.as_uri()} cannot be reached: {error}")
+        except (
+            *(OperationalError, DBAPIError, ImportError),
+            *connection.connection_errors,
+        ) as error:
+            sys.exit(f"The broker at {connection.as_uri()} cannot be reached: {explain(error)}")
 
 
 def _reach_result_backend(app: Celery) -> None:
@@ -113,7 +116,7 @@ def _reach_result_backend(app: Celery) -> None:
     try:
         engine.connect().close()
     except DBAPIError as error:
-        sys.exit(f"The result backend at {engine.url} cannot be reached: {error.orig}")
+        sys.exit(f"The result backend at {engine.url} cannot be reached: {explain(error)}")
 
 
 if __name__ == "__main__":
