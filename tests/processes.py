@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 import time
+from collections.abc import Collection
 from pathlib import Path
 
 import psutil
@@ -70,10 +71,15 @@ def processes(home: Path | str, group: int | None = None) -> list[psutil.Process
 
 
 def survivors(
-    home: Path | str, group: int | None = None, within: float = 5
+    home: Path | str,
+    group: int | None = None,
+    within: float = 5,
+    spared: Collection[int] = (),
 ) -> list[psutil.Process]:
     """Return the processes of a workspace that are still there after so many seconds."""
     deadline = time.monotonic() + within
-    while (left := processes(home, group)) and time.monotonic() < deadline:
+    while True:
+        left = [process for process in processes(home, group) if process.pid not in spared]
+        if not left or time.monotonic() > deadline:
+            return left
         time.sleep(0.02)
-    return left

@@ -114,7 +114,7 @@ if os.geteuid() == 0:  # root may write everywhere
     done = python(code, tmp_path / "home")
     last = done.stderr.splitlines()[-1]
     assert "ImproperlyConfigured: The workspace" in last
-    assert "(Permission denied): set TUTORIAL_HOME" in last
+    assert "(Permission denied): make it writable, or set TUTORIAL_HOME" in last
     tmp_path.chmod(0o755)
 
 

@@ -7,8 +7,11 @@ from typing import Any
 
 import sqlalchemy as sa
 from celery.exceptions import ImproperlyConfigured
+from celery.signals import worker_init
 from kombu.transport import TRANSPORT_ALIASES, sqlalchemy
+from kombu.transport.sqlalchemy.models import Message
 
+from tutorial.consumer import deliveries, name_here
 from tutorial.database import configure_engine, make_engine, sqlite_url, usable_url
 from tutorial.workspace import home
 
@@ -21,6 +24,7 @@ class Channel(sqlalchemy.Channel):
     """A channel whose engine is safe under prefork, and which looks before it locks."""
 
     def _engine_from_config(self) -> sa.Engine:
+        _index_waiting(self.message_cls.__table__)  # the tables are made next
         return configure_engine(super()._engine_from_config())
 
     def _get_or_create(self, queue: str) -> Any:
@@ -47,6 +51,20 @@ class Channel(sqlalchemy.Channel):
             .where(queues.c.name == sa.bindparam("queue"), messages.c.visible)
             .limit(1)
         )
+
+
+def _index_waiting(messages: sa.Table) -> None:
+    """Index the waiting messages in the order in which they are taken.
+
+    A message that was taken stays in the table. Without this index kombu's query passes all of
+    them to find one that waits again, and does so with the file locked.
+    """
+    name = f"ix_{messages.name}_waiting"
+    if all(index.name != name for index in messages.indexes):
+        columns = (messages.c.queue_id, messages.c.timestamp, messages.c.id)
+        # The words of kombu's query: SQLite uses an index of some rows for no others.
+        waiting = messages.c.visible != sa.false()
+        sa.Index(name, *columns, sqlite_where=waiting).ddl_if(dialect="sqlite")
 
 
 class Transport(sqlalchemy.Transport):
@@ -97,6 +115,28 @@ class Transport(sqlalchemy.Transport):
             self.polling_interval = self.idle_interval
             raise
         self.polling_interval = self.busy_interval
+
+
+@sa.event.listens_for(Message, "before_update", propagate=True)
+def _note_delivery(_mapper: Any, connection: sa.Connection, message: Message) -> None:
+    """Write down, with the update that makes a message invisible, who has received it."""
+    if file := _file(connection.engine.url):
+        note = sa.insert(deliveries).prefix_with("OR REPLACE")
+        connection.execute(note, {"message_id": message.id, "consumer": name_here(file)})
+
+
+@worker_init.connect
+def _take_name(sender: Any, **_: Any) -> None:
+    """Give a worker its name before it forks, so that its children have it too."""
+    broker = sender.app.connection_for_read()
+    if broker.transport_cls == "sqla" and (file := _file(sa.make_url(broker.hostname))):
+        name_here(file)
+
+
+def _file(url: sa.URL) -> str | None:
+    """Return the path of the queue's file, if it is one."""
+    in_memory = url.database in (None, "", ":memory:")
+    return None if url.get_backend_name() != "sqlite" or in_memory else url.database
 
 
 # Kombu finds a transport by the URL's scheme in this table. The alias "sqlalchemy" keeps the

@@ -3,6 +3,7 @@
 import os
 import sqlite3
 import weakref
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,15 @@ from tutorial.workspace import home
 RESULT_BACKEND_VARIABLE = "CELERY_RESULT_BACKEND"
 RESULTS_FILE = "results.db"
 BUSY_TIMEOUT = 30  # seconds for which SQLite waits for another process's write to end
+
+# What to do about a file that SQLite refuses, by the name of its error,
+# https://www.sqlite.org/rescode.html
+WAYS_OUT = {
+    "SQLITE_FULL": "the disk has no room left: delete what you do not need",
+    "SQLITE_READONLY": "the file or its folder may not be written to: see who owns them",
+    "SQLITE_NOTADB": "the file is damaged: move it away, and an empty one takes its place",
+    "SQLITE_CORRUPT": "the file is damaged: move it away, and an empty one takes its place",
+}
 
 _engines: weakref.WeakSet[sa.Engine] = weakref.WeakSet()
 
@@ -138,8 +148,29 @@ def configure_engine(engine: sa.Engine) -> sa.Engine:
     """
     if engine.dialect.name == "sqlite":
         sa.event.listen(engine, "connect", _set_pragmas)
+        sa.event.listen(engine, "connect", _note_file)
+        sa.event.listen(engine, "checkout", _see_file)
     _engines.add(engine)
     return engine
+
+
+def explain(error: BaseException) -> str:
+    """Say why a database refused, without the statement and its values.
+
+    Parameters
+    ----------
+    error : BaseException
+        An error of SQLAlchemy, or of kombu with SQLAlchemy's as its cause; or any other.
+
+    Returns
+    -------
+    str
+        The first line of what the driver says, and in brackets the way out, if it is known.
+    """
+    driver = getattr(error, "orig", None) or getattr(error.__cause__, "orig", error)
+    name = getattr(driver, "sqlite_errorname", "")  # with a suffix, as in SQLITE_READONLY_DBMOVED
+    ways = [f" ({way})" for code, way in WAYS_OUT.items() if name.startswith(code)]
+    return "".join([str(driver).strip().partition("\n")[0], *ways])
 
 
 def _set_pragmas(connection: Any, _record: Any) -> None:
@@ -154,6 +185,30 @@ def _set_pragmas(connection: Any, _record: Any) -> None:
             raise
     # With WAL, a crash of a program loses nothing; a power cut can lose the last commits.
     connection.execute("PRAGMA synchronous = NORMAL")
+
+
+def _note_file(connection: Any, record: Any) -> None:
+    path = connection.execute("PRAGMA database_list").fetchone()[2]
+    record.info["file"] = path, _identity(path)
+
+
+def _see_file(_connection: Any, record: Any, _proxy: Any) -> None:
+    """Have the pool replace a connection to a file that was deleted or moved away.
+
+    The system keeps such a file until its last connection is closed, and loses then what was
+    written to it since.
+    """
+    path, identity = record.info["file"]
+    if _identity(path) != identity:
+        raise sa.exc.DisconnectionError(f"{path} is not the file that was opened")
+
+
+def _identity(path: str) -> tuple[int, int] | None:
+    """Return what tells a file from another one at the same path; None if there is no file."""
+    with suppress(OSError):
+        status = os.stat(path)  # noqa: PTH116 - a Path would take as long again
+        return status.st_dev, status.st_ino
+    return None
 
 
 def _close_idle_connections() -> None:

@@ -16,10 +16,10 @@ from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 
 from tutorial.broker import BROKER_VARIABLE, broker_url
-from tutorial.database import RESULT_BACKEND_VARIABLE, make_engine
+from tutorial.database import RESULT_BACKEND_VARIABLE, explain, make_engine
 from tutorial.tasks import add, app
 from tutorial.worker import Worker, WorkerStartError
-from tutorial.workspace import HOME_VARIABLE, WORKSPACES, home
+from tutorial.workspace import HOME_VARIABLE, WORKSPACES, home, lack_of_space
 
 DISTRIBUTION = "celery-sql-results-tutorial"
 PARTS = ("versions", "workspace", "settings", "broker", "database", "worker", "task", "stop")
@@ -60,7 +60,7 @@ def examine() -> Iterator[str]:
     """
     yield check_versions()
     with own_workspace():
-        yield "The folder can be written to."
+        yield check_space()
         yield check_settings()
         yield check_broker()
         yield check_database()
@@ -100,6 +100,13 @@ def _installed_version(package: str) -> str:
         return "none"
 
 
+def check_space() -> str:
+    """See that the workspace's disk has room."""
+    if full := lack_of_space():
+        raise Wrong(full)
+    return "The folder can be written to."
+
+
 def check_settings() -> str:
     """Read the two URLs, and load what they name, but connect to nothing."""
     broker_url()
@@ -117,7 +124,7 @@ def check_broker() -> str:
     except Exception as error:  # each of kombu's transports raises its own
         url = maybe_sanitize_url(broker_url())
         raise Wrong(
-            f"The broker {url} cannot be reached ({_first_line(error)}): "
+            f"The broker {url} cannot be reached ({explain(error)}): "
             f"start it, or correct or unset {BROKER_VARIABLE}."
         ) from error
 
@@ -129,7 +136,7 @@ def check_database() -> str:
         engine.connect().close()
     except sa.exc.SQLAlchemyError as error:
         raise Wrong(
-            f"The database {engine.url} cannot be reached ({_first_line(error)}): "
+            f"The database {engine.url} cannot be reached ({explain(error)}): "
             f"start it, or correct or unset {RESULT_BACKEND_VARIABLE}."
         ) from error
     finally:
@@ -170,8 +177,3 @@ def own_workspace() -> Iterator[Path]:
         if is_new:
             with suppress(OSError):
                 parent.rmdir()
-
-
-def _first_line(error: Exception) -> str:
-    """Return what a driver says, without what SQLAlchemy adds."""
-    return str(getattr(error, "orig", error)).strip().partition("\n")[0]

@@ -21,6 +21,7 @@ from dateutil import tz
 from tqdm import tqdm
 
 from tutorial import arrow_reader
+from tutorial.database import explain
 from tutorial.decoding import (
     Counts,
     Dates,
@@ -578,8 +579,8 @@ def _connect(engine: sa.Engine) -> Iterator[sa.Connection]:
         with engine.connect() as connection:
             yield connection
     except sa.exc.DBAPIError as error:
-        cause = str(error.orig).partition("\n")[0]
-        raise ConnectionError(f"The database {engine.url} cannot be read: {cause}.") from error
+        reason = explain(error)
+        raise ConnectionError(f"The database {engine.url} cannot be read: {reason}.") from error
 
 
 def _large_file(connection: sa.Connection) -> Path | None:

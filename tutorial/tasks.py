@@ -1,6 +1,7 @@
 """The Celery application and its tasks."""
 
 import csv
+import math
 import time
 from collections import Counter
 from datetime import UTC, datetime
@@ -9,8 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from celery import Celery, Task
+from celery.app.utils import Settings
 from celery.exceptions import Ignore, Reject
-from celery.signals import before_task_publish
+from celery.signals import before_task_publish, celeryd_init
 
 app = Celery("tutorial")
 app.config_from_object("tutorial.celeryconfig")
@@ -26,6 +28,22 @@ def note_sending_time(headers: dict[str, Any], **_: Any) -> None:
         The headers of the message; gains ``sent_at``, the time in UTC in ISO format.
     """
     headers["sent_at"] = datetime.now(UTC).isoformat()
+
+
+@celeryd_init.connect
+def store_until_it_works(conf: Settings, **_: Any) -> None:
+    """Let a worker try to store a result for as long as the database refuses it.
+
+    Celery gives up after four times, which a full disk uses up in a moment. Then it records a task
+    that has succeeded as FAILURE, with a ``BackendStoreError``, as soon as the database lets it.
+    Other programs keep Celery's limit: who asks for a result wants an error soon.
+
+    Parameters
+    ----------
+    conf : celery.app.utils.Settings
+        The settings of a worker that starts.
+    """
+    conf.result_backend_max_retries = math.inf
 
 
 @app.task

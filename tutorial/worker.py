@@ -3,6 +3,7 @@
 import atexit
 import html
 import os
+import select
 import signal
 import subprocess
 import sys
@@ -17,7 +18,7 @@ from typing import Self
 
 from filelock import FileLock, Timeout
 
-from tutorial.workspace import home
+from tutorial.workspace import home, lack_of_space
 
 WINDOWS = sys.platform == "win32"
 DEFAULT_POOL = "threads" if WINDOWS else "prefork"  # Celery's prefork pool needs fork
@@ -177,7 +178,8 @@ class Worker:
             reason = f"The worker ended with exit code {code} before it was ready."
         else:
             reason = f"The worker was not ready after {timeout:g} seconds."
-        raise WorkerStartError(f"{reason} The end of its log:\n\n{self.logs(tail=15)}")
+        parts = filter(None, [reason, lack_of_space(), "The end of its log:"])
+        raise WorkerStartError(f"{' '.join(parts)}\n\n{self.logs(tail=15)}")
 
     # Ending
 
@@ -206,6 +208,8 @@ class Worker:
                 _kill_group(process.pid)
             process.kill()
             process.wait()
+            if not WINDOWS:  # the pool ends a moment later, and then this pipe has no writer
+                select.select([process.stdout], [], [], 2)
             process.stdin.close()
             process.stdout.close()
         if self._lock:

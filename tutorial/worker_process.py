@@ -1,7 +1,7 @@
 """The process that `tutorial.worker.Worker` starts: the real ``celery worker`` command.
 
-Beside it run two things: a word to the parent when the worker is ready, and a thread that ends
-the worker when the parent is gone.
+Beside it run two things: a word to the parent when the worker is ready, and in each process a
+thread that ends the worker when the parent is gone.
 """
 
 import os
@@ -19,7 +19,7 @@ from celery.signals import worker_ready
 from kombu.exceptions import OperationalError
 from sqlalchemy.exc import DBAPIError
 
-from tutorial.database import make_engine
+from tutorial.database import explain, make_engine
 from tutorial.workspace import home
 
 
@@ -34,7 +34,7 @@ def main(arguments: list[str]) -> None:
     _celery, _option, module, _worker, *options = arguments
     _keep_temporary_files_in_the_workspace()
     _say_when_ready()
-    threading.Thread(target=_end_with_parent, daemon=True).start()
+    _watch_parent()
     try:
         app = find_app(module)
         _reach_broker(app)
@@ -62,18 +62,33 @@ def _keep_temporary_files_in_the_workspace() -> None:
 
 
 def _say_when_ready() -> None:
+    # Not closed: the pool holds it too, and its end of file tells the parent that all are gone.
     ready = os.dup(1)
     os.dup2(2, 1)  # what the worker prints goes to the log
 
     @worker_ready.connect(weak=False)
     def say_ready(**_: object) -> None:
         os.write(ready, b"ready\n")
-        os.close(ready)
 
 
-def _end_with_parent() -> None:
+def _watch_parent() -> None:
+    """End the worker with its parent: its main process, and each one that is forked from it.
+
+    A busy process of the pool would outlive a main process that was killed, until its task ends.
+    """
+    parent = os.dup(0)  # the pool's processes close their standard input
+
+    def watch() -> None:
+        threading.Thread(target=_end_with_parent, args=[parent], daemon=True).start()
+
+    watch()
+    if hasattr(os, "register_at_fork"):
+        os.register_at_fork(after_in_child=watch)
+
+
+def _end_with_parent(parent: int) -> None:
     """Wait for the end of file that the system makes when the parent ends, however it ends."""
-    while os.read(0, 1):
+    while os.read(parent, 1):
         pass
     if hasattr(os, "killpg"):
         os.killpg(0, signal.SIGKILL)
@@ -85,8 +100,11 @@ def _reach_broker(app: Celery) -> None:
     with app.connection_for_read() as connection:
         try:
             connection.ensure_connection(max_retries=2, interval_start=0, timeout=5)
-        except (OperationalError, ImportError, *connection.connection_errors) as error:
-            sys.exit(f"The broker at {connection.as_uri()} cannot be reached: {error}")
+        except (
+            *(OperationalError, DBAPIError, ImportError),
+            *connection.connection_errors,
+        ) as error:
+            sys.exit(f"The broker at {connection.as_uri()} cannot be reached: {explain(error)}")
 
 
 def _reach_result_backend(app: Celery) -> None:
@@ -98,7 +116,7 @@ def _reach_result_backend(app: Celery) -> None:
     try:
         engine.connect().close()
     except DBAPIError as error:
-        sys.exit(f"The result backend at {engine.url} cannot be reached: {error.orig}")
+        sys.exit(f"The result backend at {engine.url} cannot be reached: {explain(error)}")
 
 
 if __name__ == "__main__":

@@ -14,6 +14,7 @@ from filelock import FileLock, Timeout
 HOME_VARIABLE = "TUTORIAL_HOME"
 COURSE = Path(__file__).resolve().parent.parent
 WORKSPACES = COURSE / "workspaces"
+ENOUGH = 2_000_000  # bytes on the disk: the two databases, their journals and a log begin with less
 
 _locks: dict[str, FileLock] = {}  # workspace name -> the lock that this process holds
 
@@ -34,6 +35,23 @@ def home() -> Path:
     """
     folder = Path(os.environ.get(HOME_VARIABLE) or WORKSPACES / "default").resolve()
     return _writable(folder)
+
+
+def lack_of_space() -> str:
+    """Say that the disk is full; Celery and SQLite name the cause only in a log that is full too.
+
+    Returns
+    -------
+    str
+        A sentence, or nothing if there is room.
+    """
+    free = shutil.disk_usage(home()).free
+    if free >= ENOUGH:
+        return ""
+    return (
+        f"The disk of the workspace {home()} is full ({free:,} bytes are free): delete what you "
+        f"do not need, or set {HOME_VARIABLE} to a folder on another disk."
+    )
 
 
 def open_workspace(name: str) -> Path:
@@ -105,7 +123,7 @@ def _writable(folder: Path) -> Path:
 def _not_writable(folder: Path, error: OSError) -> ImproperlyConfigured:
     return ImproperlyConfigured(
         f"The workspace {folder} cannot be written to ({error.strerror}): "
-        f"set {HOME_VARIABLE} to a folder of your own."
+        f"make it writable, or set {HOME_VARIABLE} to a folder of your own."
     )
 
 

@@ -1,0 +1,157 @@
+"""Kills workers at random while they run tasks, and counts what became of the tasks."""
+
+import random
+import signal
+import time
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from itertools import count
+from pathlib import Path
+
+import psutil
+import sqlalchemy as sa
+
+from tutorial.broker import queue_engine
+from tutorial.database import make_engine
+from tutorial.recovery import requeue_lost
+from tutorial.worker import Worker
+
+# The main process alone, a child of the pool alone, and all at once, as when the machine stops.
+WAYS = {"prefork": ["main", "child", "group"], "threads": ["main"], "solo": ["main"]}
+CONCURRENCY = 2
+
+# Tasks that tell of each run. A pool process that is killed gives its task back here, which is
+# Celery's own remedy for it.
+TASKS = """
+import os, time
+from tutorial.tasks import app
+from tutorial.workspace import home
+
+runs = os.open(home() / "runs", os.O_WRONLY | os.O_APPEND | os.O_CREAT)
+
+@app.task(acks_late=True, reject_on_worker_lost=True)
+def square(number):
+    os.write(runs, b"%d\\n" % number)  # one write of a few bytes: no two lines mix
+    time.sleep(0.02)
+    return number * number
+"""
+
+
+@dataclass
+class Counts:
+    """What happened in one run of the stress test."""
+
+    killed: Counter[str] = field(default_factory=Counter)
+    brought_back: int = 0
+    not_done: int = 0
+    wrong: int = 0
+    rows: int = 0
+    ran_twice: int = 0
+    seconds: float = 0.0
+
+
+class Crew:
+    """Some workers, of which one can be killed and replaced at any time."""
+
+    def __init__(self, pool: str, chance: random.Random) -> None:
+        self.pool = pool
+        self.chance = chance
+        self.numbers = count(1)
+        self.workers: list[Worker] = []
+
+    def start(self) -> None:
+        worker = Worker(
+            "stress_tasks",
+            pool=self.pool,
+            concurrency=CONCURRENCY,
+            hostname=f"{next(self.numbers)}@stress",
+            loglevel="warning",
+        )
+        self.workers.append(worker.start())
+
+    def kill_one(self) -> str:
+        """Kill one of the workers in one of the ways; start another in its place."""
+        worker = self.chance.choice(self.workers)
+        way = self.chance.choice(WAYS[self.pool])
+        assert worker.pid
+        if way == "group":
+            worker.kill()
+        else:
+            with suppress(psutil.NoSuchProcess):
+                process = psutil.Process(worker.pid)
+                if way == "child":
+                    process = self.chance.choice(process.children() or [process])
+                process.send_signal(signal.SIGKILL)
+        if way != "child":
+            self.workers.remove(worker)
+            worker.kill()
+            self.start()
+        return way
+
+    def stop(self) -> None:
+        for worker in self.workers:
+            worker.kill()
+
+
+@contextmanager
+def crew(size: int, pool: str, chance: random.Random) -> Iterator[Crew]:
+    crew = Crew(pool, chance)
+    try:
+        for _ in range(size):
+            crew.start()
+        yield crew
+    finally:
+        crew.stop()
+
+
+def stress(
+    home: Path, pool: str, seed: int, *, tasks: int, workers: int, interval: float, limit: float
+) -> Counts:
+    """Run so many tasks, and kill a worker every `interval` seconds until all are done.
+
+    Lost tasks are brought back all the time, beside the workers; what is missing in the end was
+    lost for good.
+    """
+    from tutorial.tasks import app
+
+    counts = Counts()
+    started = time.monotonic()
+    results, queue = make_engine(), queue_engine()
+    ids = [f"{pool}-{number}" for number in range(tasks)]
+    with app.producer_pool.acquire() as producer:
+        for number, task_id in enumerate(ids):
+            app.send_task("stress_tasks.square", [number], task_id=task_id, producer=producer)
+    with crew(workers, pool, random.Random(seed)) as killed:
+        next_kill = time.monotonic() + interval
+        while (done := count_done(results)) < tasks and time.monotonic() - started < limit:
+            if time.monotonic() >= next_kill:
+                counts.killed[killed.kill_one()] += 1
+                next_kill = time.monotonic() + interval
+            counts.brought_back += requeue_lost(results, queue)
+            time.sleep(0.1)
+        counts.not_done = tasks - done
+    with results.connect() as connection:
+        query = "SELECT task_id, status, result FROM celery_taskmeta"
+        rows = {row.task_id: row for row in connection.execute(sa.text(query))}
+    counts.rows = len(rows)
+    right = [
+        task_id in rows
+        and rows[task_id].status == "SUCCESS"
+        and rows[task_id].result == str(number * number).encode()
+        for number, task_id in enumerate(ids)
+    ]
+    counts.wrong = right.count(False)
+    runs = Counter((home / "runs").read_text().split())
+    counts.ran_twice = sum(times > 1 for times in runs.values())
+    counts.seconds = round(time.monotonic() - started, 1)
+    results.dispose()
+    queue.dispose()
+    return counts
+
+
+def count_done(engine: sa.Engine) -> int:
+    with engine.connect() as connection:
+        query = "SELECT count(*) FROM celery_taskmeta WHERE status = 'SUCCESS'"
+        return connection.execute(sa.text(query)).scalar_one()

@@ -1,0 +1,79 @@
+"""Who has received a message of the embedded queue, and whether that process still lives.
+
+An SQLite file has no server that would notice that a consumer is gone, as RabbitMQ does. So each
+process that receives messages holds the lock of a file of its own, which the system frees however
+the process ends; and with each message that it receives it notes its name.
+"""
+
+import os
+from pathlib import Path
+from uuid import uuid4
+
+import sqlalchemy as sa
+from filelock import lock_descriptor
+from kombu.transport.sqlalchemy.models import metadata
+
+# In kombu's metadata, because kombu makes the tables that stand there when it opens the queue.
+deliveries = sa.Table(
+    "tutorial_delivery",
+    metadata,
+    sa.Column("message_id", sa.Integer, primary_key=True),
+    sa.Column("consumer", sa.String(50), nullable=False),
+    sa.Column("received_at", sa.DateTime, nullable=False, server_default=sa.func.now()),  # in UTC
+)
+
+_names: dict[str, str] = {}  # the file of a queue -> the name of this process there
+
+
+def name_here(queue: str) -> str:
+    """Return the name of this process, and take the lock that goes with it.
+
+    A forked child has the name and holds the lock too: while a child of a worker's pool still
+    works on a task, the worker is not dead, even if its main process is.
+
+    Parameters
+    ----------
+    queue : str
+        The path of the queue's SQLite file.
+
+    Returns
+    -------
+    str
+        No process has had it before.
+    """
+    if queue not in _names:
+        name = f"{os.getpid()}-{uuid4().hex[:12]}"
+        path = _lock_path(queue, name)
+        path.parent.mkdir(exist_ok=True)
+        # Not a FileLock: it would let go of the lock in forked children.
+        lock_descriptor(os.open(path, os.O_RDWR | os.O_CREAT), blocking=False)
+        _names[queue] = name
+    return _names[queue]
+
+
+def is_alive(queue: str, name: str) -> bool:
+    """Tell whether a process that has received messages still lives, or a child of it.
+
+    Parameters
+    ----------
+    queue : str
+        The path of the queue's SQLite file.
+    name : str
+        The name of the process, from the column ``consumer`` of the table `deliveries`.
+
+    Returns
+    -------
+    bool
+    """
+    try:
+        lock = os.open(_lock_path(queue, name), os.O_RDWR)
+    except FileNotFoundError:
+        return False
+    try:
+        return not lock_descriptor(lock, blocking=False)
+    finally:
+        os.close(lock)
+
+
+def _lock_path(queue: str, name: str) -> Path:
+    return Path(f"{queue}-consumers") / name

@@ -1,0 +1,268 @@
+"""Recovery: which tasks were lost with a worker that was killed, and how they come back.
+
+Three tables tell it. The queue keeps each message, invisible once it is received; beside it stands
+which process has received it (`tutorial.consumer`); and a task that has ended has a result. So a
+task is lost if its last message was received by a process that is dead, and it has no result.
+
+It is for the embedded queue only: RabbitMQ and Redis give messages back themselves.
+"""
+
+import base64
+import datetime as dt
+import json
+import warnings
+from collections.abc import Collection
+from contextlib import suppress
+from typing import Any
+
+import pandas as pd
+import sqlalchemy as sa
+from celery import states
+from celery.exceptions import ImproperlyConfigured
+
+from tutorial.consumer import deliveries, is_alive
+from tutorial.results import MESSAGE_TABLE, TASK_TABLE
+from tutorial.workflows import IDS_AT_ONCE, UNLOCK
+
+LOST_COLUMNS = {
+    "task_id": "str",
+    "name": "category",
+    "status": "category",
+    "deliveries": "int64",
+    "received_at": "datetime64[us, UTC]",
+}
+
+# The last message of each task: with max(), SQLite takes the other columns from the same row,
+# https://www.sqlite.org/lang_select.html#bareagg
+LAST_MESSAGES = sa.text(f"""
+WITH message AS (
+    SELECT id, visible, version, payload, json_extract(payload, '$.headers.id') AS task_id
+    FROM {MESSAGE_TABLE} WHERE json_valid(payload)
+), last AS (
+    SELECT max(id) AS id, visible, version, payload, task_id
+    FROM message WHERE task_id IS NOT NULL GROUP BY task_id
+)
+SELECT last.id, last.task_id, json_extract(last.payload, '$.headers.task') AS name,
+    json_extract(last.payload, '$.headers.ignore_result') AS ignored,
+    last.version / 2 AS deliveries, consumer, received_at
+FROM last JOIN {deliveries.name} ON message_id = last.id
+WHERE NOT visible AND received_at >= :oldest ORDER BY last.id
+""").columns(received_at=sa.DateTime)
+UNREADABLE = sa.text(f"""
+SELECT id FROM {MESSAGE_TABLE}
+WHERE NOT json_valid(payload) OR json_extract(payload, '$.headers.id') IS NULL ORDER BY id
+""")
+PAYLOAD = sa.text(f"SELECT payload FROM {MESSAGE_TABLE} WHERE id = :id")
+IS_SENT = sa.text(f"""
+SELECT 1 FROM {MESSAGE_TABLE}
+WHERE json_valid(payload) AND json_extract(payload, '$.headers.id') = :task_id LIMIT 1
+""")
+# Only if nobody else has put it back since: another recovery, or a worker that took it then.
+PUT_BACK = sa.text(f"""
+UPDATE {MESSAGE_TABLE} SET visible = 1, version = version + 1
+WHERE id = :id AND NOT visible AND EXISTS (
+    SELECT 1 FROM {deliveries.name} WHERE message_id = :id AND consumer = :consumer
+)""")
+
+
+def lost_tasks(
+    engine: sa.Engine, queue: sa.Engine, *, max_age: dt.timedelta | None = None
+) -> pd.DataFrame:
+    """Find the tasks that were lost with their workers, and change nothing.
+
+    Lost are tasks that a dead worker had received and not ended, whether it had begun them or not:
+    those without a row, and those whose row says ``STARTED``, ``RETRY`` or a state of their own. A
+    task whose pool process alone was killed is not lost: its row says ``FAILURE``, with a
+    `WorkerLostError`.
+
+    Some things cannot be known, and then a task is left alone or found in vain:
+
+    - A task that ignores its result is never found, because no row can tell that it has ended.
+      Celery's own ``chord_unlock`` is, as long as the chord's body was not sent.
+    - A task whose row was deleted by ``forget()``, or which raised `celery.exceptions.Ignore`,
+      is found if its worker is gone: nothing is left that says that it has ended.
+
+    Parameters
+    ----------
+    engine : sqlalchemy.Engine
+        The database of the result backend, such as `tutorial.database.make_engine` returns.
+    queue : sqlalchemy.Engine
+        The embedded queue, as `tutorial.broker.queue_engine` returns it.
+    max_age : datetime.timedelta, optional
+        Only messages that were received in this time before now. By default the setting
+        ``result_expires``: of older tasks the results may have been deleted.
+
+    Returns
+    -------
+    pandas.DataFrame
+        One row a task, in the order of sending.
+
+        ================================== =======================================================
+        ``task_id``                        str
+        ``name``                           category
+        ``status``                         category; missing where there is no row
+        ``deliveries``                     int64: how often a worker has received the message; a
+                                           task with many may be what kills the workers
+        ``received_at``                    datetime64[us, UTC]: the last time
+        ================================== =======================================================
+
+    Raises
+    ------
+    celery.exceptions.ImproperlyConfigured
+        If the queue is no SQLite file, or has no messages of the embedded queue; if the other
+        database holds no results.
+
+    Warns
+    -----
+    UserWarning
+        If the queue holds messages that cannot be read. They stay as they are.
+    """
+    lost = _find(engine, queue, max_age)
+    frame = pd.DataFrame(lost, columns=list(LOST_COLUMNS))
+    frame["received_at"] = pd.to_datetime(frame["received_at"], utc=True)
+    return frame.astype(LOST_COLUMNS)
+
+
+def requeue_lost(
+    engine: sa.Engine,
+    queue: sa.Engine,
+    task_ids: Collection[str] | None = None,
+    *,
+    max_age: dt.timedelta | None = None,
+) -> int:
+    """Put the messages of lost tasks back into the queue, where a worker will find them.
+
+    It may run at any time: beside workers, several times, and from several places at once, since
+    each message is put back by one of them. A lost task may have done its work, or half of it,
+    before its worker was killed. It is run again from its beginning, so it must be idempotent.
+
+    Parameters
+    ----------
+    engine, queue : sqlalchemy.Engine
+        As for `lost_tasks`.
+    task_ids : collection of str, optional
+        Only these, of those that are lost. By default all.
+    max_age : datetime.timedelta, optional
+        As for `lost_tasks`.
+
+    Returns
+    -------
+    int
+        How many messages this call has put back.
+
+    Raises
+    ------
+    celery.exceptions.ImproperlyConfigured
+        As `lost_tasks`.
+
+    Warns
+    -----
+    UserWarning
+        As `lost_tasks`.
+    """
+    chosen = None if task_ids is None else set(task_ids)
+    lost = _find(engine, queue, max_age)
+    claims = [
+        {"id": row["id"], "consumer": row["consumer"]}
+        for row in lost
+        if chosen is None or row["task_id"] in chosen
+    ]
+    if not claims:
+        return 0
+    with queue.begin() as connection:  # all or none
+        return connection.execute(PUT_BACK, claims).rowcount
+
+
+def _find(
+    engine: sa.Engine, queue: sa.Engine, max_age: dt.timedelta | None
+) -> list[dict[str, Any]]:
+    """Return the lost tasks, each with the ``id`` of its message and the dead ``consumer``."""
+    file = _file(queue)
+    oldest = _oldest(max_age)
+    with queue.connect() as connection:
+        _report_unreadable(connection)
+        # First who is dead, then what they have received: the dead receive and store no more.
+        noted = connection.scalars(sa.select(deliveries.c.consumer).distinct()).all()
+        dead = {name for name in noted if not is_alive(file, name)}
+        connection.rollback()  # what follows shall not read from a time before
+        messages = [
+            row._asdict()
+            for row in connection.execute(LAST_MESSAGES, {"oldest": oldest})
+            if row.consumer in dead and (not row.ignored or row.name == UNLOCK)
+        ]
+        for row in messages:
+            row["ends"] = row["task_id"]  # the id of the row that tells that the task has ended
+            if row["name"] == UNLOCK:
+                row["ends"] = _body_of_chord(connection, row["id"])
+        status = _status(engine, [row[key] for row in messages for key in ("task_id", "ends")])
+        return [
+            row | {"status": status.get(row["task_id"])}
+            for row in messages
+            if row["ends"]
+            and status.get(row["ends"]) not in states.READY_STATES
+            and not (row["name"] == UNLOCK and _is_sent(connection, row["ends"]))
+        ]
+
+
+def _file(queue: sa.Engine) -> str:
+    if queue.dialect.name != "sqlite" or not queue.url.database:
+        raise ImproperlyConfigured(
+            "Lost tasks can only be found in an SQLite queue: on a server, a worker may live on "
+            "another machine, and nothing here tells whether it does."
+        )
+    for table in (MESSAGE_TABLE, deliveries.name):
+        if not sa.inspect(queue).has_table(table):
+            raise ImproperlyConfigured(
+                f"The file {queue.url.database} has no table {table}: it is not the embedded "
+                "queue, or no worker of this course has used it yet."
+            )
+    return queue.url.database
+
+
+def _oldest(max_age: dt.timedelta | None) -> dt.datetime:
+    """Return the time before which a message was received too long ago, without a time zone."""
+    if max_age is None:
+        from tutorial.celeryconfig import result_expires  # which reads the environment
+
+        max_age = result_expires
+    now = dt.datetime.now(dt.UTC).replace(tzinfo=None)
+    return now - max_age if max_age else dt.datetime.min  # without the setting nothing is deleted
+
+
+def _report_unreadable(connection: sa.Connection) -> None:
+    if ids := connection.scalars(UNREADABLE).all():
+        some = ", ".join(map(str, ids[:5])) + (", ..." if len(ids) > 5 else "")
+        warnings.warn(
+            f"{len(ids)} messages of the queue cannot be read, and stay as they are: id {some}.",
+            stacklevel=4,
+        )
+
+
+def _body_of_chord(connection: sa.Connection, message: int) -> str | None:
+    """Return the id of the task that a ``chord_unlock`` waits to send."""
+    with suppress(ValueError, LookupError, TypeError):
+        payload = json.loads(connection.scalar(PAYLOAD, {"id": message}))
+        args, _kwargs, _embedded = json.loads(base64.b64decode(payload["body"]))
+        return str(args[1]["options"]["task_id"])
+    return None
+
+
+def _is_sent(connection: sa.Connection, task_id: str) -> bool:
+    return connection.scalar(IS_SENT, {"task_id": task_id}) is not None
+
+
+def _status(engine: sa.Engine, task_ids: list[str]) -> dict[str, str]:
+    """Return the states of those tasks that have a row."""
+    if not sa.inspect(engine).has_table(TASK_TABLE):
+        raise ImproperlyConfigured(
+            f"The database {engine.url} has no table {TASK_TABLE}: without the results of the "
+            "tasks nothing tells which of them have ended."
+        )
+    table = sa.table(TASK_TABLE, sa.column("task_id"), sa.column("status"))
+    status: dict[str, str] = {}
+    with engine.connect() as connection:
+        for start in range(0, len(task_ids), IDS_AT_ONCE):
+            some = table.c.task_id.in_(task_ids[start : start + IDS_AT_ONCE])
+            rows = connection.execute(sa.select(table.c.task_id, table.c.status).where(some))
+            status.update(tuple(row) for row in rows)
+    return status
