@@ -98,12 +98,10 @@ def _end_with_parent(parent: int) -> None:
 def _reach_broker(app: Celery) -> None:
     """Try the broker: Celery itself would try for ever, and the notebook wait as long."""
     with app.connection_for_read() as connection:
+        errors = connection.connection_errors + connection.channel_errors
         try:
             connection.ensure_connection(max_retries=2, interval_start=0, timeout=5)
-        except (
-            *(OperationalError, DBAPIError, ImportError),
-            *connection.connection_errors,
-        ) as error:
+        except (OperationalError, DBAPIError, ImportError, *errors) as error:
             sys.exit(f"The broker at {connection.as_uri()} cannot be reached: {explain(error)}")
 
 
