@@ -269,6 +269,24 @@ class Redis(Private):
         return [str(self.program), str(self.configuration)]
 
 
+class Flower(Private):
+    """https://flower.readthedocs.io: no database and no broker, but kept in the same way."""
+
+    kind = "flower"
+    scheme = "http"
+    refuses_root = False
+
+    def prepare(self) -> None:
+        """Give it the password in a variable; without one it obeys whoever reaches the port."""
+        secret = {"FLOWER_BASIC_AUTH": f"{USER}:{self.password}"}
+        self.options |= {"env": os.environ | secret}
+
+    def command(self) -> list[str]:
+        """Return the command line; nothing of it is secret."""
+        where = [f"--address={self.host}", f"--port={self.port}"]
+        return [str(self.program), "-m", "celery", "-A", "tutorial.tasks", "flower", *where]
+
+
 # Our part of a server that the environment names
 
 
@@ -304,8 +322,8 @@ class Shared:
     def end(self, number: int) -> None:
         """Refuse: others use the server."""
         raise Failed(
-            f"{NAMES[self.kind]} is shared with others, and not ours to stop: "
-            f"start a private one with servers.{self.kind}(private=True)."
+            f"This {NAMES[self.kind]} is shared with others, and not ours to stop: "
+            "only a private server is."
         )
 
     def remove(self) -> None:
@@ -415,7 +433,7 @@ class SharedRabbitMQ(Shared):
             self.control("delete_vhost", self.name)
 
 
-PRIVATE = {each.kind: each for each in (PostgreSQL, MariaDB, Redis)}
+PRIVATE = {each.kind: each for each in (PostgreSQL, MariaDB, Redis, Flower)}
 SHARED = {
     each.kind: each for each in (SharedPostgreSQL, SharedMariaDB, SharedRedis, SharedRabbitMQ)
 }
@@ -486,6 +504,8 @@ def free_port(host: str) -> int:
 def answer_of(url: str) -> str | None:
     """Connect to a server once; return None, or the first line of what is wrong."""
     try:
+        if url.startswith("http"):
+            return None  # that somebody listens is enough
         if url.startswith(("amqp", "redis")):
             with Connection(url, connect_timeout=5) as connection:
                 connection.default_channel  # noqa: B018

@@ -26,7 +26,13 @@ VARIABLES = {
     "redis": "TUTORIAL_REDIS_URL",
     "rabbitmq": "TUTORIAL_RABBITMQ_URL",
 }
-NAMES = {"postgresql": "PostgreSQL", "mariadb": "MariaDB", "redis": "Redis", "rabbitmq": "RabbitMQ"}
+NAMES = {
+    "postgresql": "PostgreSQL",
+    "mariadb": "MariaDB",
+    "redis": "Redis",
+    "rabbitmq": "RabbitMQ",
+    "flower": "Flower",
+}
 # Valkey is Redis by another name: a fork of it, under a free license.
 PROGRAMS = {
     "postgresql": ["postgres"],
@@ -44,6 +50,7 @@ WAYS_OUT = {
     "mariadb": "install MariaDB's server",
     "redis": "install Redis or Valkey, or this course's extra 'servers'",
     "rabbitmq": "start a RabbitMQ server",
+    "flower": "install this course's extra 'servers'",
 }
 
 _servers: "weakref.WeakSet[Server]" = weakref.WeakSet()
@@ -66,7 +73,7 @@ class Server:
     Parameters
     ----------
     kind : str
-        ``"postgresql"``, ``"mariadb"``, ``"redis"`` or ``"rabbitmq"``.
+        ``"postgresql"``, ``"mariadb"``, ``"redis"``, ``"rabbitmq"`` or ``"flower"``.
     program : path, optional
         The server's program, for a private server; without it, the server that the environment
         names.
@@ -215,11 +222,27 @@ def rabbitmq() -> Server:
     return _server("rabbitmq", False, "")
 
 
+def flower() -> Server:
+    """Start Flower, a monitor in the browser, on the broker that the environment names at the time.
+
+    Returns
+    -------
+    Server
+        Its `url` is to open in a browser, and holds the password that Flower asks for.
+
+    Raises
+    ------
+    ServerMissing, ServerError
+        As `postgresql` does.
+    """
+    return _server("flower", True, "127.0.0.1")
+
+
 def _server(kind: str, private: bool, host: str) -> Server:
     reason = missing(kind, private=private)
     if reason:
         raise ServerMissing(reason)
-    if os.environ.get(VARIABLES[kind]) and not private:
+    if not private and os.environ.get(VARIABLES[kind]):
         return Server(kind)
     return Server(kind, find_program(kind), host)
 
@@ -230,7 +253,7 @@ def missing(kind: str, *, private: bool = False) -> str | None:
     Parameters
     ----------
     kind : str
-        A key of `VARIABLES`.
+        A key of `NAMES`.
     private : bool
         Whether it has to be a private one.
 
@@ -239,9 +262,11 @@ def missing(kind: str, *, private: bool = False) -> str | None:
     str or None
         One sentence, or None if there is a server.
     """
-    if (os.environ.get(VARIABLES[kind]) and not private) or find_program(kind):
+    variable = VARIABLES.get(kind)
+    if find_program(kind) or (variable and not private and os.environ.get(variable)):
         return None
-    return f"There is no {NAMES[kind]}: {WAYS_OUT[kind]}, or name one in {VARIABLES[kind]}."
+    naming = f", or name one in {variable}" if variable and not private else ""
+    return f"There is no {NAMES[kind]}: {WAYS_OUT[kind]}{naming}."
 
 
 def find_program(kind: str) -> Path | None:
@@ -250,12 +275,14 @@ def find_program(kind: str) -> Path | None:
     Parameters
     ----------
     kind : str
-        A key of `VARIABLES`.
+        A key of `NAMES`.
 
     Returns
     -------
     pathlib.Path or None
     """
+    if kind == "flower":
+        return Path(sys.executable) if find_spec("flower") else None
     for name in PROGRAMS.get(kind, []):
         for folder in ["", *_folders(kind)]:
             found = shutil.which(name, path=folder or None)
