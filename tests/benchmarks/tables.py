@@ -31,13 +31,31 @@ def make_table(path: Path, rows: int) -> sa.Engine:
     """
     engine = make_engine(f"sqlite:///{path}")
     ResultModelBase.metadata.create_all(engine, tables=[TaskExtended.__table__])
-    marks = ", ".join("?" * len(COLUMNS))
-    with sqlite3.connect(path) as connection:
-        insert = f"INSERT INTO celery_taskmeta ({', '.join(COLUMNS)}) VALUES ({marks})"
-        connection.executemany(insert, _rows(rows))
+    fill_table(engine, rows)
+    connection = sqlite3.connect(path)
     connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     connection.close()
     return engine
+
+
+def fill_table(engine: sa.Engine, rows: int) -> None:
+    """Write the rows into a table that is there, in the way that is quickest for its database."""
+    into = f"celery_taskmeta ({', '.join(COLUMNS)})"
+    with engine.begin() as connection:
+        cursor: Any = connection.connection.cursor()
+        if engine.dialect.name == "postgresql":
+            with cursor.copy(f"COPY {into} FROM STDIN") as copy:
+                for row in _rows(rows):
+                    copy.write_row(row)
+        else:
+            mark = "?" if engine.dialect.name == "sqlite" else "%s"
+            marks = ", ".join([mark] * len(COLUMNS))
+            cursor.executemany(f"INSERT INTO {into} VALUES ({marks})", _rows(rows))
+
+
+def seconds_of_rows(rows: float) -> float:
+    """Return the time that the application took for so many tasks: three in a second."""
+    return rows * 0.31
 
 
 def _rows(rows: int) -> Iterator[list[Any]]:
@@ -54,7 +72,7 @@ def _rows(rows: int) -> Iterator[list[Any]]:
             "status": "FAILURE" if failed else "SUCCESS",
             "result": json.dumps(result).encode(),
             "traceback": TRACEBACK if failed else None,
-            "date_done": str(START + dt.timedelta(seconds=number * 0.31, microseconds=1)),
+            "date_done": str(START + dt.timedelta(seconds=seconds_of_rows(number), microseconds=1)),
             "worker": f"worker{number % 4}@host",
             "queue": "celery",
             "retries": int(chance.random() < 0.02),
