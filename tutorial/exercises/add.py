@@ -1,0 +1,224 @@
+"""The exercises of chapter 03: the life of ``add(2, 3)``."""
+
+import uuid
+from collections.abc import Callable
+from typing import Any
+
+import sqlalchemy as sa
+from celery.result import AsyncResult
+
+from tutorial.broker import queue_engine
+from tutorial.database import make_engine
+from tutorial.exercises.exercise import Wrong, call, exercise, shown, wait_until
+from tutorial.exercises.quiz import Choice, Question
+from tutorial.exercises.scratch import copied, read_only
+from tutorial.results import load_messages
+from tutorial.worker import Worker
+
+
+@exercise(
+    points=1,
+    hints=[
+        "A task that is called like a function runs here, in the notebook.",
+        "The method that sends it to a worker has the name delay.",
+    ],
+)
+def exercise_1(answer: AsyncResult) -> str:
+    """The task ``add(20, 22)`` was sent, to the default queue."""
+    if answer == 42:
+        raise Wrong("add(20, 22) was called, not sent: 42 was computed here, in the notebook.")
+    if not isinstance(answer, AsyncResult):
+        raise Wrong(f"`answer` is {shown(answer)}, and not what sending a task returns.")
+    messages = load_messages(queue_engine())
+    own = messages[messages["task_id"] == answer.id]
+    if own.empty:
+        raise Wrong("There is no message with the task id of `answer` in the queue.")
+    message = own.iloc[0]
+    if message["name"] != "tutorial.tasks.add":
+        raise Wrong(f"The message asks for the task {message['name']}.")
+    arguments = [*message["args"], *message["kwargs"].values()]
+    if arguments != [20, 22]:
+        raise Wrong(f"The message asks for add with the arguments {shown(arguments)}.")
+    if message["queue"] != "celery":
+        raise Wrong(f"The message is in the queue {message['queue']!r}, not in the default one.")
+    return "The message is in the queue 'celery', with the task id of `answer`."
+
+
+@exercise(
+    points=2,
+    hints=[
+        "A Worker is made first, and started with its method start.",
+        "The number of tasks that run at once is its parameter concurrency.",
+    ],
+)
+def exercise_2(worker: Worker, answer: AsyncResult) -> str:
+    """A worker with one process runs, and has done the task of exercise 1."""
+    if not isinstance(worker, Worker):
+        raise Wrong(f"`worker` is {shown(worker)}, and not a Worker.")
+    if worker.status != "ready":
+        raise Wrong(f"The worker is made, and its status is {worker.status!r}: does it run?")
+    if worker.concurrency != 1:
+        raise Wrong(f"The worker runs {worker.concurrency} tasks at once, not one.")
+    if "celery" not in worker.queues.split(","):
+        raise Wrong(
+            f"The row is still PENDING: the worker listens on the queue {worker.queues!r}, "
+            "and the message waits in the queue 'celery'."
+        )
+    if not wait_until(answer.ready):
+        raise Wrong("The worker runs, and the task of exercise 1 has no result in time.")
+    if answer.result != 42:
+        raise Wrong(f"The task of exercise 1 ended as {answer.state}: {shown(answer.result)}.")
+    return "The worker took the message, and its result is stored: 42."
+
+
+@exercise(
+    points=2,
+    hints=[
+        "The table is celery_taskmeta, and the column with the id is task_id.",
+        "The query has a place for the id, written :id.",
+        "SELECT takes the columns in the order in which you name them.",
+    ],
+)
+def exercise_3(query: str, answer: AsyncResult) -> str:
+    """A query for name, status and result of the task with the id ``:id``."""
+    if not isinstance(query, str):
+        raise Wrong(f"`query` is {shown(query)}, and not a text.")
+    engine = make_engine()
+    rows = _rows(engine, query, answer.id)
+    if len(rows) != 1:
+        raise Wrong(f"For the task of exercise 1 the query finds {len(rows)} rows, not one.")
+    if tuple(rows[0]) != ("tutorial.tasks.add", "SUCCESS", b"42"):
+        raise Wrong(f"For the task of exercise 1 the query finds {shown(tuple(rows[0]))}.")
+    with copied(engine) as copy:
+        other = str(uuid.uuid4())
+        change = sa.text("UPDATE celery_taskmeta SET task_id = :other WHERE task_id = :id")
+        with copy.begin() as connection:
+            connection.execute(change, {"other": other, "id": answer.id})
+        if _rows(copy, query, answer.id) or len(_rows(copy, query, other)) != 1:
+            raise Wrong("For a task with another id the query finds the same row, or none.")
+    return "The query finds the row of any task by its id."
+
+
+def _rows(engine: sa.Engine, query: str, task_id: str) -> list[Any]:
+    with read_only(engine) as connection:
+        try:
+            return list(connection.execute(sa.text(query), {"id": task_id}))
+        except sa.exc.ResourceClosedError:
+            raise Wrong("The query returns no rows: it is no SELECT.") from None
+        except sa.exc.SQLAlchemyError as error:
+            reason = getattr(error, "orig", None) or error
+            raise Wrong(f"The database does not run the query: {reason}.") from None
+
+
+STATES = ("unknown", "waiting", "taken", "done")
+
+
+@exercise(
+    points=3,
+    hints=[
+        "A row in celery_taskmeta comes first: is its status a final one, or STARTED?",
+        "Without a row, the message decides: load_messages(queue) has the columns task_id and "
+        "waiting.",
+        "A message that does not wait any more, and has no final row, was taken.",
+    ],
+)
+def exercise_4(where_is: Callable[[str, sa.Engine, sa.Engine], str]) -> str:
+    """Where a task is, from both databases: a function of the id and two engines."""
+    with copied(make_engine()) as results, copied(queue_engine()) as queue:
+        tasks = _prepare(results, queue)
+        for description, (task_id, right) in tasks.items():
+            found = call(where_is, task_id, results, queue)
+            if found not in STATES:
+                raise Wrong(f"For {description} it returns {shown(found)}, none of the four words.")
+            if found != right:
+                raise Wrong(f"For {description} it returns {found!r}, and {right!r} is right.")
+    return "It tells a task that waits from one that was taken, is done or was never sent."
+
+
+def _prepare(results: sa.Engine, queue: sa.Engine) -> dict[str, tuple[str, str]]:
+    """Put tasks into copies of the databases; return a description, the id and where it is."""
+    made = {
+        "a task that was never sent": ("unknown", None, None),
+        "a task that waits in the queue": ("waiting", 1, None),
+        "a task whose message was received, without a row": ("taken", 0, None),
+        "a task with a row that says STARTED": ("taken", 0, "STARTED"),
+        "a task with a row that says SUCCESS": ("done", 0, "SUCCESS"),
+        "a task with a row that says FAILURE": ("done", 0, "FAILURE"),
+    }
+    tasks = {text: (str(uuid.uuid4()), right) for text, (right, _, _) in made.items()}
+    never_sent = tasks["a task that was never sent"][0]
+    row = "INSERT INTO celery_taskmeta (id, task_id, status) VALUES (:number, :id, :status)"
+    message = (
+        "INSERT INTO kombu_message (id, visible, payload, version, queue_id) "
+        "SELECT :number, :visible, json_set(payload, '$.headers.id', :id, "
+        "'$.headers.root_id', :root, '$.properties.correlation_id', :id), 1, queue_id "
+        "FROM kombu_message LIMIT 1"
+    )
+    with results.begin() as rows, queue.begin() as messages:
+        for number, (text, (_, visible, status)) in enumerate(made.items(), start=10**6):
+            ids = {"number": number, "id": tasks[text][0]}
+            if visible is not None:
+                # Its message names another task too, as that of a task in a chain does.
+                more = {"visible": visible, "root": never_sent}
+                messages.execute(sa.text(message), ids | more)
+            if status:
+                rows.execute(sa.text(row), ids | {"status": status})
+    return tasks
+
+
+question_1 = Question(
+    "What does the state PENDING say of a task?",
+    Choice(
+        "That it waits in the queue.",
+        "It can wait there, but the result backend does not look into the queue.",
+    ),
+    Choice(
+        "That the result backend has no row for it.",
+        "It says no more: the task may wait, run, be lost, or never have been sent.",
+        right=True,
+    ),
+    Choice(
+        "That a worker has begun with it.",
+        "That would be STARTED, which Celery stores only with track_started.",
+    ),
+)
+question_2 = Question(
+    "answer.get(timeout=0.5) ends in a TimeoutError. What of the task?",
+    Choice("It was cancelled.", "get only looks at the table. It sends nothing to a worker."),
+    Choice("It failed.", "A failed task has a row with the status FAILURE, and get raises it."),
+    Choice(
+        "Nothing: its message is where it was.",
+        "Only the waiting ended. A worker that starts later still does the task.",
+        right=True,
+    ),
+)
+question_3 = Question(
+    "What does the message of add.delay(2, 3) hold?",
+    Choice(
+        "The task's name, its arguments and its id.",
+        "The worker must have a task of this name itself.",
+        right=True,
+    ),
+    Choice("The code of the function add.", "Code never travels. The worker imports its own."),
+    Choice("The number 5.", "Nobody has added anything yet when the message is sent."),
+)
+question_4 = Question(
+    "Why does add.delay(2, 3).get() take half a second, with a worker that is ready?",
+    Choice("Python starts a process for each task.", "The pool's processes are there before."),
+    Choice(
+        "get looks into the table every half second.",
+        "A SQL database tells nobody that a row has come. The parameter interval changes it.",
+        right=True,
+    ),
+    Choice("SQLite is slow.", "It stores such a row in less than a hundredth of a second."),
+)
+question_5 = Question(
+    "A worker has received a message. Where is it in the embedded queue?",
+    Choice("It was deleted.", "Other brokers do so. The embedded queue keeps every message."),
+    Choice("It moved to celery_taskmeta.", "That is a table of results, in another file."),
+    Choice(
+        "It is still there, and invisible.",
+        "Its column visible is 0. So the life of a task is one join over two tables.",
+        right=True,
+    ),
+)
