@@ -121,7 +121,8 @@ def without_solutions(source: NotebookNode, config: Any) -> NotebookNode:
     """
     from nbgrader import preprocessors as steps
 
-    notebook, resources = nbformat.from_dict(source), {}
+    notebook = nbformat.from_dict(source)
+    resources: dict[str, Any] = {}
     # The steps of nbgrader.converters.GenerateAssignment that need no gradebook.
     for step in [
         *(steps.LockCells, steps.ClearSolutions, steps.ClearOutput),

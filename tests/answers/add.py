@@ -78,7 +78,7 @@ ANSWERS = {
             f"query = {QUERY.replace('task_id = :id', '')!r}": "does not run the query",
             'query = "DELETE FROM celery_taskmeta WHERE task_id = :id"': "readonly database",
             "query = \"SELECT 'tutorial.tasks.add', 'SUCCESS', 42\"": "'SUCCESS', 42)",
-            "query = \"SELECT 'tutorial.tasks.add', 'SUCCESS', x'3432'\"": "For a task with another",
+            "query = \"SELECT 'tutorial.tasks.add', 'SUCCESS', x'3432'\"": "For a task with",
         },
         right=[
             f"query = {QUERY.lower().replace(':id', '(:id)')!r}",
@@ -89,9 +89,9 @@ ANSWERS = {
     4: Answers(
         wrong={
             'return "waiting"': "never sent it returns 'waiting'",
-            "return add.app.AsyncResult(task_id).state": "returns 'PENDING', none of the four",
+            "return add.AsyncResult(task_id).state": "returns 'PENDING', none of the four",
             'print("waiting")': "returns None, none of the four words",
-            'return {"PENDING": "waiting", "SUCCESS": "done"}[add.app.AsyncResult(task_id).state]': (
+            'return {"PENDING": "waiting", "SUCCESS": "done"}[add.AsyncResult(task_id).state]': (
                 "never sent it returns 'waiting'"
             ),
             WHERE_IS.replace("rows and rows[0].status != 'STARTED'", "rows").replace(

@@ -24,7 +24,7 @@ from tutorial.worker import Worker
     ],
 )
 def exercise_1(answer: AsyncResult) -> str:
-    """The task ``add(20, 22)`` was sent, to the default queue."""
+    """See that the task ``add(20, 22)`` was sent to the default queue."""
     if answer == 42:
         raise Wrong("add(20, 22) was called, not sent: 42 was computed here, in the notebook.")
     if not isinstance(answer, AsyncResult):
@@ -52,7 +52,7 @@ def exercise_1(answer: AsyncResult) -> str:
     ],
 )
 def exercise_2(worker: Worker, answer: AsyncResult) -> str:
-    """A worker with one process runs, and has done the task of exercise 1."""
+    """See that a worker with one process runs, and has done the task of exercise 1."""
     if not isinstance(worker, Worker):
         raise Wrong(f"`worker` is {shown(worker)}, and not a Worker.")
     if worker.status != "ready":
@@ -80,7 +80,7 @@ def exercise_2(worker: Worker, answer: AsyncResult) -> str:
     ],
 )
 def exercise_3(query: str, answer: AsyncResult) -> str:
-    """A query for name, status and result of the task with the id ``:id``."""
+    """See that a query gives name, status and result of the task with the id ``:id``."""
     if not isinstance(query, str):
         raise Wrong(f"`query` is {shown(query)}, and not a text.")
     engine = make_engine()
@@ -123,7 +123,7 @@ STATES = ("unknown", "waiting", "taken", "done")
     ],
 )
 def exercise_4(where_is: Callable[[str, sa.Engine, sa.Engine], str]) -> str:
-    """Where a task is, from both databases: a function of the id and two engines."""
+    """See that a function says from both databases where a task is."""
     with copied(make_engine()) as results, copied(queue_engine()) as queue:
         tasks = _prepare(results, queue)
         for description, (task_id, right) in tasks.items():

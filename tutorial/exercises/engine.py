@@ -34,7 +34,7 @@ PARTS = {
     ],
 )
 def exercise_1(url: sa.URL | str) -> str:
-    """A URL whose password holds characters that mean something in a URL."""
+    """See that a URL is right whose password holds characters with a meaning in a URL."""
     try:
         read = sa.make_url(url)
     except (sa.exc.ArgumentError, ValueError):
@@ -60,7 +60,7 @@ def exercise_1(url: sa.URL | str) -> str:
     ],
 )
 def exercise_2(engine: sa.Engine) -> str:
-    """The engine of a new file, which holds a table with three rows."""
+    """See that an engine has made a file, and in it a table with three rows."""
     if not isinstance(engine, sa.Engine):
         raise Wrong(f"`engine` is {shown(engine)}, and not an engine.")
     file = home() / "files" / "shop.db"
@@ -93,7 +93,7 @@ def exercise_2(engine: sa.Engine) -> str:
     ],
 )
 def exercise_3(patient_engine: Callable[[Path], sa.Engine]) -> str:
-    """An engine of which every connection waits for another writer."""
+    """See that every connection of an engine waits for another writer."""
     # Windows cannot delete a file that a learner's engine still has open.
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
         file = Path(folder, "numbers.db")
@@ -116,7 +116,9 @@ def _look_at(engine: sa.Engine) -> None:
     """See what is set on two connections of an engine that are open at once."""
     with engine.connect() as first, engine.connect() as second:
         modes = [one.exec_driver_sql("PRAGMA journal_mode").scalar() for one in (first, second)]
-        waits = [one.exec_driver_sql("PRAGMA busy_timeout").scalar() for one in (first, second)]
+        waits = [
+            int(one.exec_driver_sql("PRAGMA busy_timeout").scalar_one()) for one in (first, second)
+        ]
     if min(waits) < 30_000:
         which = "each" if max(waits) < 30_000 else "the second"
         raise Wrong(f"A connection waits {min(waits)} milliseconds: {which} must wait 30 seconds.")

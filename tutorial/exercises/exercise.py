@@ -12,6 +12,7 @@ import time
 import traceback
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from types import CodeType
 from typing import Any
 
 from celery.exceptions import ImproperlyConfigured
@@ -194,11 +195,11 @@ def is_attempted(answer: Any) -> bool:
 
     def nothing() -> None: ...
 
+    def is_empty(code: CodeType) -> bool:
+        return code.co_code == nothing.__code__.co_code and code.co_consts[-1:] == (None,)
+
     code = getattr(answer, "__code__", None)
-    does_nothing = code is not None and code.co_code == nothing.__code__.co_code
-    return not (
-        answer is None or answer is ... or (does_nothing and code.co_consts[-1:] == (None,))
-    )
+    return not (answer is None or answer is ... or (code and is_empty(code)))
 
 
 def call(function: Callable[..., Any], *arguments: Any) -> Any:
