@@ -6,7 +6,7 @@ The versions without solutions are made from it, and are never edited by hand.
 
 import re
 import shutil
-from collections.abc import Callable
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -40,13 +40,12 @@ def build(course: Path | None = None) -> None:
     Parameters
     ----------
     course : pathlib.Path, optional
-        A folder that does not exist or is a course that was built before. It gets nbgrader's
-        configuration, ``source``, ``release`` and the gradebook. Submissions and marks in it stay.
+        As for `build_course`.
 
     Raises
     ------
     ClassroomError
-        If the folder is something else, or if nbgrader is not installed.
+        As `build_course` does, or if nbgrader is not installed.
     """
     config = _configuration()
     sources = sorted(SOURCES.glob("*.ipynb"))
@@ -56,7 +55,7 @@ def build(course: Path | None = None) -> None:
         (NOTEBOOKS / source.name).write_bytes(serialize(without_solutions(marked, config)))
         print(f"{source.stem}: {len(exercises(source.stem))} exercises")
     if course:
-        _build_course(course.resolve(), sources)
+        build_course(course, sources)
         print(f"The course of nbgrader is in {course}.")
 
 
@@ -144,32 +143,38 @@ def _configuration() -> Any:
     return PyFileConfigLoader(CONFIGURATION.name, path=str(CONFIGURATION.parent)).load_config()
 
 
-def _build_course(course: Path, sources: list[Path]) -> None:
+def build_course(course: Path, sources: Sequence[Path]) -> None:
+    """Make a teacher's course folder for nbgrader.
+
+    Parameters
+    ----------
+    course : pathlib.Path
+        A folder that does not exist, is empty or is a course that was built before. It gets
+        nbgrader's configuration, ``source``, ``release`` and the gradebook. Submissions and marks
+        in it stay.
+    sources : sequence of pathlib.Path
+        The notebooks with solutions; each becomes an assignment of its name.
+
+    Raises
+    ------
+    ClassroomError
+        If the folder is something else, or if nbgrader refuses a notebook.
+    """
+    from nbgrader.apps import NbGraderAPI
+
+    course = course.resolve()
     if course.exists() and any(course.iterdir()) and not (course / CONFIGURATION.name).exists():
         raise ClassroomError(f"{course} holds other files: name a new folder.")
     course.mkdir(parents=True, exist_ok=True)
     shutil.copy(CONFIGURATION, course)
-    for source in sources:
-        folder = course / "source" / source.stem
-        folder.mkdir(parents=True, exist_ok=True)
-        shutil.copy(source, folder)
-    release = _release(course)
-    for source in sources:
-        release(source.stem)
-
-
-def _release(course: Path) -> Callable[[str], None]:
-    """Return a function that lets nbgrader make the release of an assignment."""
-    from nbgrader.apps import NbGraderAPI
-
     config = _configuration()
     config.CourseDirectory.root = str(course)
     nbgrader = NbGraderAPI(config=config)
     nbgrader.log.setLevel("ERROR")
-
-    def release(assignment: str) -> None:
-        done = nbgrader.generate_assignment(assignment)
+    for source in sources:
+        folder = course / "source" / source.stem
+        folder.mkdir(parents=True, exist_ok=True)
+        shutil.copy(source, folder)
+        done = nbgrader.generate_assignment(source.stem)
         if not done["success"]:
-            raise ClassroomError(f"nbgrader cannot make {assignment}: {done['log']}")
-
-    return release
+            raise ClassroomError(f"nbgrader cannot make {source.stem}: {done['log']}")

@@ -68,17 +68,17 @@ ANSWERS = {
                 "finds 0 rows"
             ),
             'query = f"SELECT name, status, result FROM celery_taskmeta '
-            "WHERE task_id = '{answer.id}'\"": "For a task with another id",
-            f"query = {QUERY.replace('name, status, result', '*')!r}": "the query finds (",
+            "WHERE task_id = '{answer.id}'\"": "query finds 0 rows",
+            f"query = {QUERY.replace('name, status, result', '*')!r}": "The query finds (",
             f"query = {QUERY.replace('name, status', 'status, name')!r}": "('SUCCESS', 'tut",
             f"query = {QUERY.replace('result', 'CAST(result AS INTEGER)')!r}": "42)",
             f"query = {QUERY.replace('celery_taskmeta', 'taskmeta')!r}": "no such table: taskmeta",
             f"query = {QUERY.replace('name', 'task_name')!r}": "no such column: task_name",
             f"query = {QUERY.replace(':id', ':task_id')!r}": "does not run the query",
             f"query = {QUERY.replace('task_id = :id', '')!r}": "does not run the query",
-            'query = "DELETE FROM celery_taskmeta WHERE task_id = :id"': "readonly database",
+            'query = "DELETE FROM celery_taskmeta WHERE task_id = :id"': "it is no SELECT",
             "query = \"SELECT 'tutorial.tasks.add', 'SUCCESS', 42\"": "'SUCCESS', 42)",
-            "query = \"SELECT 'tutorial.tasks.add', 'SUCCESS', x'3432'\"": "For a task with",
+            "query = \"SELECT 'tutorial.tasks.add', 'SUCCESS', x'3432'\"": "tutorial.tasks.divide",
         },
         right=[
             f"query = {QUERY.lower().replace(':id', '(:id)')!r}",

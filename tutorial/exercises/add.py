@@ -8,11 +8,11 @@ import sqlalchemy as sa
 from celery.result import AsyncResult
 
 from tutorial.broker import queue_engine
-from tutorial.database import make_engine
 from tutorial.exercises.exercise import Wrong, call, exercise, shown, wait_until
 from tutorial.exercises.quiz import Choice, Question
-from tutorial.exercises.scratch import copied, read_only
+from tutorial.exercises.scratch import Scratch, scratch
 from tutorial.results import load_messages
+from tutorial.tasks import add, divide
 from tutorial.worker import Worker
 
 
@@ -79,28 +79,28 @@ def exercise_2(worker: Worker, answer: AsyncResult) -> str:
         "SELECT takes the columns in the order in which you name them.",
     ],
 )
-def exercise_3(query: str, answer: AsyncResult) -> str:
+def exercise_3(query: str) -> str:
     """See that a query gives name, status and result of the task with the id ``:id``."""
     if not isinstance(query, str):
         raise Wrong(f"`query` is {shown(query)}, and not a text.")
-    engine = make_engine()
-    rows = _rows(engine, query, answer.id)
-    if len(rows) != 1:
-        raise Wrong(f"For the task of exercise 1 the query finds {len(rows)} rows, not one.")
-    if tuple(rows[0]) != ("tutorial.tasks.add", "SUCCESS", b"42"):
-        raise Wrong(f"For the task of exercise 1 the query finds {shown(tuple(rows[0]))}.")
-    with copied(engine) as copy:
-        other = str(uuid.uuid4())
-        change = sa.text("UPDATE celery_taskmeta SET task_id = :other WHERE task_id = :id")
-        with copy.begin() as connection:
-            connection.execute(change, {"other": other, "id": answer.id})
-        if _rows(copy, query, answer.id) or len(_rows(copy, query, other)) != 1:
-            raise Wrong("For a task with another id the query finds the same row, or none.")
+    with scratch() as databases:
+        stored = {
+            databases.store(add, (20, 22), 42): (add.name, "SUCCESS", b"42"),
+            databases.store(divide, (3, 2), 1.5): (divide.name, "SUCCESS", b"1.5"),
+        }
+        for task_id, right in stored.items():
+            rows = _rows(databases.results, query, task_id)
+            if len(rows) != 1:
+                raise Wrong(f"For a task that is done the query finds {len(rows)} rows, not one.")
+            if tuple(rows[0]) != right:
+                raise Wrong(f"The query finds {shown(tuple(rows[0]))}, and {right} is right.")
+        if _rows(databases.results, query, "never-sent"):
+            raise Wrong("The query also finds a row for an id that was never sent.")
     return "The query finds the row of any task by its id."
 
 
 def _rows(engine: sa.Engine, query: str, task_id: str) -> list[Any]:
-    with read_only(engine) as connection:
+    with engine.connect() as connection:
         try:
             return list(connection.execute(sa.text(query), {"id": task_id}))
         except sa.exc.ResourceClosedError:
@@ -124,10 +124,9 @@ STATES = ("unknown", "waiting", "taken", "done")
 )
 def exercise_4(where_is: Callable[[str, sa.Engine, sa.Engine], str]) -> str:
     """See that a function says from both databases where a task is."""
-    with copied(make_engine()) as results, copied(queue_engine()) as queue:
-        tasks = _prepare(results, queue)
-        for description, (task_id, right) in tasks.items():
-            found = call(where_is, task_id, results, queue)
+    with scratch() as databases:
+        for description, (task_id, right) in _tasks(databases).items():
+            found = call(where_is, task_id, databases.results, databases.queue)
             if found not in STATES:
                 raise Wrong(f"For {description} it returns {shown(found)}, none of the four words.")
             if found != right:
@@ -135,35 +134,23 @@ def exercise_4(where_is: Callable[[str, sa.Engine, sa.Engine], str]) -> str:
     return "It tells a task that waits from one that was taken, is done or was never sent."
 
 
-def _prepare(results: sa.Engine, queue: sa.Engine) -> dict[str, tuple[str, str]]:
-    """Put tasks into copies of the databases; return a description, the id and where it is."""
-    made = {
-        "a task that was never sent": ("unknown", None, None),
-        "a task that waits in the queue": ("waiting", 1, None),
-        "a task whose message was received, without a row": ("taken", 0, None),
-        "a task with a row that says STARTED": ("taken", 0, "STARTED"),
-        "a task with a row that says SUCCESS": ("done", 0, "SUCCESS"),
-        "a task with a row that says FAILURE": ("done", 0, "FAILURE"),
+def _tasks(databases: Scratch) -> dict[str, tuple[str, str]]:
+    """Fill the databases; return of each task a description, its id and where it is."""
+    never_sent = str(uuid.uuid4())
+    # Messages name other tasks too, as those of a chain do.
+    waiting = databases.send(add, (2, 3), root_id=never_sent)
+    taken, begun, done, failed = (databases.send(add, (2, 3), received=True) for _ in range(4))
+    databases.store(add, (2, 3), status="STARTED", task_id=begun)
+    databases.store(add, (2, 3), 5, task_id=done)
+    databases.store(add, (2, 3), ValueError("no"), status="FAILURE", task_id=failed)
+    return {
+        "a task that was never sent": (never_sent, "unknown"),
+        "a task that waits in the queue": (waiting, "waiting"),
+        "a task whose message was received, without a row": (taken, "taken"),
+        "a task with a row that says STARTED": (begun, "taken"),
+        "a task with a row that says SUCCESS": (done, "done"),
+        "a task with a row that says FAILURE": (failed, "done"),
     }
-    tasks = {text: (str(uuid.uuid4()), right) for text, (right, _, _) in made.items()}
-    never_sent = tasks["a task that was never sent"][0]
-    row = "INSERT INTO celery_taskmeta (id, task_id, status) VALUES (:number, :id, :status)"
-    message = (
-        "INSERT INTO kombu_message (id, visible, payload, version, queue_id) "
-        "SELECT :number, :visible, json_set(payload, '$.headers.id', :id, "
-        "'$.headers.root_id', :root, '$.properties.correlation_id', :id), 1, queue_id "
-        "FROM kombu_message LIMIT 1"
-    )
-    with results.begin() as rows, queue.begin() as messages:
-        for number, (text, (_, visible, status)) in enumerate(made.items(), start=10**6):
-            ids = {"number": number, "id": tasks[text][0]}
-            if visible is not None:
-                # Its message names another task too, as that of a task in a chain does.
-                more = {"visible": visible, "root": never_sent}
-                messages.execute(sa.text(message), ids | more)
-            if status:
-                rows.execute(sa.text(row), ids | {"status": status})
-    return tasks
 
 
 question_1 = Question(
