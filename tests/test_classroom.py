@@ -13,7 +13,7 @@ from nbformat import NotebookNode
 from processes import environment, survivors
 
 from tutorial import classroom
-from tutorial.classroom import ClassroomError, mark
+from tutorial.classroom import ClassroomError, build_course, mark
 from tutorial.exercises.exercise import SOURCES
 from tutorial.exercises.progress import NOTEBOOKS
 from tutorial.notebooks import serialize
