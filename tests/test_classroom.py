@@ -228,3 +228,25 @@ def test_a_class_of_five_gets_the_expected_marks(course: Path, tmp_path: Path) -
     assert survivors(home) == []
     feedback = course / "feedback" / "wrong" / ASSIGNMENT / f"{ASSIGNMENT}.html"
     assert "arguments [20, 20]" in feedback.read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    ("folder", "options", "says"),
+    [
+        (SOURCES, [], "Success! Your notebook passes all the tests."),
+        (NOTEBOOKS, ["--invert"], "Success! The notebook does not pass any tests."),
+    ],
+)
+def test_the_solved_one_is_valid_and_that_of_learners_is_not(
+    folder: Path, options: list[str], says: str, tmp_path: Path
+) -> None:
+    command = [sys.executable, "-m", "nbgrader", "validate", *options]
+    done = subprocess.run(
+        [*command, str(folder / "01-engine.ipynb")],
+        cwd=tmp_path,
+        env=environment(tmp_path / "home", PYTHONPATH=str(COURSE)),
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert says in done.stdout, done.stdout + done.stderr

@@ -220,7 +220,11 @@ def test_the_notebook_of_exercises(chapter: str) -> None:
     notebook = Chapter.read(NOTEBOOKS / f"{chapter}.ipynb")
     assert f'open_workspace("exercises-{chapter}")' in notebook.code[0].source
     assert notebook.notebook.cells[0].source.startswith(f"# {chapter[:2]}. Exercises: ")
-    for check in (course_checks.check_headings, course_checks.check_links):
+    for check in (
+        course_checks.check_headings,
+        course_checks.check_links,
+        course_checks.check_names,
+    ):
         assert check(notebook) == []
     source = Chapter.read(SOURCES / f"{chapter}.ipynb")
     for check in (
@@ -230,7 +234,6 @@ def test_the_notebook_of_exercises(chapter: str) -> None:
         course_checks.check_errors,
         course_checks.check_ignored,
         course_checks.check_real,
-        course_checks.check_names,
     ):
         assert check(source) == []
 
