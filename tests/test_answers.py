@@ -1,7 +1,7 @@
 """Each check refuses the wrong answers of tests/answers, says why, and accepts the right ones."""
 
 from collections.abc import Iterator
-from functools import cache
+from concurrent.futures import ThreadPoolExecutor
 from importlib import import_module
 from pathlib import Path
 
@@ -33,15 +33,23 @@ def cases() -> Iterator[tuple[str, int, int, str, str]]:
 
 
 @pytest.fixture(scope="session")
-def outcomes(tmp_path_factory: pytest.TempPathFactory):
-    @cache
-    def outcomes_of(chapter: str) -> dict[str, list[Outcome]]:
-        home: Path = tmp_path_factory.mktemp(chapter)
+def outcomes(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory):
+    """Return a function that gives the outcomes of a chapter: two chapters run at once."""
+
+    def outcomes_of(chapter: str, home: Path) -> dict[str, list[Outcome]]:
         found = run(chapter, answers(chapter), home)
         assert survivors(home) == []
         return found
 
-    return outcomes_of
+    selected = [item for item in request.session.items if item.name.startswith("test_answer[")]
+    chapters = dict.fromkeys(item.callspec.params["chapter"] for item in selected)
+    with ThreadPoolExecutor(2) as pool:
+        running = {
+            chapter: pool.submit(outcomes_of, chapter, tmp_path_factory.mktemp(chapter))
+            for chapter in chapters
+        }
+        yield lambda chapter: running[chapter].result()
+        pool.shutdown(cancel_futures=True)
 
 
 @pytest.mark.parametrize(("chapter", "number", "place", "kind", "message"), list(cases()))
