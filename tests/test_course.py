@@ -63,7 +63,7 @@ def test_the_readme_links_to_every_notebook_and_to_nothing_else_that_is_not_ther
 def test_spelling(tmp_path: Path) -> None:
     texts = {f"{chapter.name}.md": chapter.prose for chapter in CHAPTERS}
     texts |= {f"{chapter.name}.py": chapter.source for chapter in CHAPTERS}
-    for path in [README, *COURSE.glob("tutorial/**/*.*")]:
+    for path in [README, *COURSE.glob("tutorial/**/*.*"), *COURSE.glob("notebooks/**/*.md")]:
         if path.suffix in (".md", ".py", ".html"):
             texts[f"{path.parent.name}-{path.name}"] = path.read_text(encoding="utf-8")
     assert course_checks.spelling_complaints(texts, tmp_path) == []

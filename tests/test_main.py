@@ -20,7 +20,7 @@ def run(*arguments: str) -> subprocess.CompletedProcess[str]:
 
 def test_help_names_the_commands() -> None:
     help_text = run("-m", "tutorial", "--help").stdout
-    for name in ("lab", "doctor", "reset", "execute", "TUTORIAL_HOME"):
+    for name in ("lab", "doctor", "reset", "progress", "classroom", "execute", "TUTORIAL_HOME"):
         assert name in help_text
 
 

@@ -47,12 +47,29 @@ def _run(options: argparse.Namespace, further: list[str]) -> int:
         from tutorial import reset
 
         return reset.run()
+    if options.command == "progress":
+        from tutorial.exercises import progress
+
+        return progress.run()
+    if options.command == "classroom":
+        return _classroom(options)
 
     from tutorial import notebooks
 
     try:
         notebooks.execute_notebooks(options.notebooks, fresh=options.fresh)
     except notebooks.NotebookError as error:
+        print(error, file=sys.stderr)
+        return 1
+    return 0
+
+
+def _classroom(options: argparse.Namespace) -> int:
+    from tutorial import classroom
+
+    try:
+        classroom.build(options.course)
+    except classroom.ClassroomError as error:
         print(error, file=sys.stderr)
         return 1
     return 0
@@ -77,6 +94,14 @@ def _parser() -> argparse.ArgumentParser:
         "doctor", help="check that this machine runs the course, and say what is wrong"
     )
     commands.add_parser("reset", help="delete the workspaces that are not in use")
+    commands.add_parser("progress", help="show which exercises were solved on this machine")
+    classroom = commands.add_parser(
+        "classroom", help="for teachers: make the exercises without solutions, and a course"
+    )
+    classroom.add_argument("action", choices=["build"])
+    classroom.add_argument(
+        "course", nargs="?", type=Path, help="a new folder, which gets a course for nbgrader"
+    )
     execute = commands.add_parser(
         "execute", help="run notebooks from top to bottom, and store their outputs in them"
     )

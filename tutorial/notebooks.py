@@ -27,8 +27,8 @@ class NotebookError(Exception):
 
 
 def all_notebooks() -> list[Path]:
-    """Return the paths of the chapters and of their exercises, in reading order."""
-    return sorted(NOTEBOOKS.glob("*.ipynb")) + sorted(NOTEBOOKS.glob("exercises/*.ipynb"))
+    """Return the paths of the chapters, and of their exercises with solutions."""
+    return sorted(NOTEBOOKS.glob("*.ipynb")) + sorted(NOTEBOOKS.glob("exercises/source/*.ipynb"))
 
 
 def execute_notebooks(paths: Iterable[Path] = (), fresh: bool = False) -> None:

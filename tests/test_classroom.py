@@ -1,0 +1,252 @@
+"""The versions for learners, and a class of five that nbgrader grades from end to end."""
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import nbformat
+import pytest
+from exercise_runs import REGION, with_answer
+from nbformat import NotebookNode
+from processes import environment, survivors
+
+from tutorial import classroom
+from tutorial.classroom import ClassroomError, build_course, mark
+from tutorial.exercises.exercise import SOURCES
+from tutorial.exercises.progress import NOTEBOOKS
+from tutorial.notebooks import serialize
+from tutorial.workspace import COURSE
+
+CHAPTERS = sorted(path.stem for path in SOURCES.glob("*.ipynb"))
+ASSIGNMENT = "03-add"  # whose exercises have 1, 2, 2 and 3 points
+pytestmark = pytest.mark.timeout(200)
+
+
+def read(path: Path) -> NotebookNode:
+    return nbformat.read(path, as_version=4)
+
+
+def files(folder: Path) -> dict[str, bytes]:
+    """Return the contents of a course folder, without the gradebook, which holds times."""
+    paths = [path for path in folder.rglob("*") if path.is_file() and path.suffix != ".db"]
+    return {str(path.relative_to(folder)): path.read_bytes() for path in paths}
+
+
+# The builds
+
+
+@pytest.fixture(scope="module")
+def course(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a teacher's course folder, with one of the assignments."""
+    folder = tmp_path_factory.mktemp("a class") / "course"
+    build_course(folder, [SOURCES / f"{ASSIGNMENT}.ipynb"])
+    return folder
+
+
+def test_the_stored_versions_are_those_that_the_sources_make() -> None:
+    config = classroom._configuration()
+    for chapter in CHAPTERS:
+        source = read(SOURCES / f"{chapter}.ipynb")
+        marked = mark(source, chapter)
+        assert serialize(marked) == (SOURCES / f"{chapter}.ipynb").read_bytes()
+        learners = classroom.without_solutions(marked, config)
+        assert serialize(learners) == (NOTEBOOKS / f"{chapter}.ipynb").read_bytes()
+
+
+def test_nbgrader_releases_what_learners_get_alone(course: Path) -> None:
+    released = course / "release" / ASSIGNMENT / f"{ASSIGNMENT}.ipynb"
+    assert released.read_bytes() == (NOTEBOOKS / f"{ASSIGNMENT}.ipynb").read_bytes()
+
+
+def test_another_build_is_the_same(course: Path) -> None:
+    first = files(course)
+    build_course(course, [SOURCES / f"{ASSIGNMENT}.ipynb"])
+    assert files(course) == first
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+def test_two_builds_of_all_assignments_are_the_same(tmp_path: Path) -> None:
+    before = files(NOTEBOOKS)
+    for name in ("one", "two"):
+        classroom.build(tmp_path / name)
+    assert files(NOTEBOOKS) == before
+    assert files(tmp_path / "one") == files(tmp_path / "two")
+    for chapter in CHAPTERS:
+        released = tmp_path / "one" / "release" / chapter / f"{chapter}.ipynb"
+        assert released.read_bytes() == (NOTEBOOKS / f"{chapter}.ipynb").read_bytes()
+
+
+@pytest.mark.parametrize("chapter", CHAPTERS)
+def test_what_learners_get_has_no_solution_and_no_hidden_test(chapter: str) -> None:
+    text = (NOTEBOOKS / f"{chapter}.ipynb").read_text(encoding="utf-8")
+    for word in ("SOLUTION", "HIDDEN", "as_delivered"):
+        assert word not in text
+    source = read(SOURCES / f"{chapter}.ipynb")
+    regions = [REGION.search(cell.source) for cell in source.cells]
+    lines = [line.strip() for region in regions if region for line in region[0].splitlines()]
+    given = "\n".join(cell.source for cell in read(NOTEBOOKS / f"{chapter}.ipynb").cells)
+    assert [line for line in lines if len(line) > 25 and line in given] == []
+
+
+def test_a_folder_with_other_files_is_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "thesis.txt").touch()
+    with pytest.raises(ClassroomError, match="holds other files"):
+        build_course(tmp_path, [])
+    assert [path.name for path in tmp_path.iterdir()] == ["thesis.txt"]
+
+
+def test_without_nbgrader_the_message_says_what_to_install() -> None:
+    hide = "import sys; sys.modules['nbgrader'] = None; from tutorial.__main__ import main; "
+    code = hide + "sys.exit(main(['classroom', 'build']))"
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=COURSE, capture_output=True, text=True, timeout=60
+    )
+    assert done.returncode == 1
+    assert done.stderr.startswith("nbgrader is not installed: put --extra classroom")
+
+
+# A class
+
+Change = Callable[[NotebookNode], None]
+
+
+def answering(*answers: str | None) -> Change:
+    """Return a change that puts an answer into the place of each solution; None is the solution."""
+
+    def change(notebook: NotebookNode) -> None:
+        source = read(SOURCES / f"{ASSIGNMENT}.ipynb").cells
+        cells = [
+            (cell, original)
+            for cell, original in zip(notebook.cells, source, strict=True)
+            if REGION.search(original.source)
+        ]
+        for (cell, original), answer in zip(cells, answers, strict=True):
+            solved = original.source if answer is None else with_answer(original.source, answer)
+            cell.source = solved
+
+    return change
+
+
+def tampered(notebook: NotebookNode) -> None:
+    """Change the checks in all ways that a notebook offers."""
+    checks = [cell for cell in notebook.cells if cell.source.startswith("exercise_")]
+    notebook.cells[1].source += (
+        "\nfrom tutorial.exercises.exercise import Exercise\n"
+        "Exercise.check = Exercise.verify = lambda self, *answers: 'right'\n"
+        "exercise_4.function = lambda *answers: 'right'\n"
+        "answer = worker = query = 42"
+    )
+    checks[0].source = "pass"
+    checks[1].metadata.nbgrader.points = 100
+    checks[2].metadata.nbgrader.locked = False
+    notebook.cells.remove(checks[3])
+
+
+CLASS: dict[str, tuple[Change, list[float]]] = {
+    "right": (answering(None, None, None, None), [1, 2, 2, 3]),
+    "wrong": (
+        answering(
+            "answer = add.delay(20, 20)",
+            "worker = Worker(concurrency=2)",
+            "query = 'SELECT 42'",
+            "return 'done'",
+        ),
+        [0, 0, 0, 0],
+    ),
+    "empty": (lambda notebook: None, [0, 0, 0, 0]),
+    # Exercise 2 kills the worker and drops the table, and 3 loops for ever.
+    "crashing": (
+        answering(
+            None,
+            "from tutorial.database import make_engine\n\n"
+            "worker = Worker(concurrency=1).start()\n"
+            "answer.get(timeout=30, interval=0.01)\n"
+            "worker.kill()\n"
+            "with make_engine().begin() as connection:\n"
+            '    connection.execute(sa.text("DROP TABLE celery_taskmeta"))\n'
+            "raise SystemExit",
+            "while True:\n    pass",
+            None,
+        ),
+        [1, 0, 0, 3],
+    ),
+    "tampered": (tampered, [0, 0, 0, 0]),
+}
+GRADE = """
+import json, sys
+from nbgrader.api import Gradebook
+from nbgrader.apps import NbGraderAPI
+from traitlets.config.loader import PyFileConfigLoader
+
+config = PyFileConfigLoader("nbgrader_config.py").load_config()
+config.CourseDirectory.root = "."
+config.Execute.timeout = 8
+api = NbGraderAPI(config=config)
+for student in sys.argv[1:]:
+    done = api.autograde("03-add", student)
+    assert done["success"], done["log"]
+    done = api.generate_feedback("03-add", student)
+    assert done["success"], done["log"]
+with Gradebook("sqlite:///gradebook.db") as gradebook:
+    marks = {
+        student: {
+            grade.cell.name: grade.score
+            for grade in gradebook.find_submission_notebook("03-add", "03-add", student).grades
+        }
+        for student in sys.argv[1:]
+    }
+print(json.dumps(marks))
+"""
+
+
+def test_a_class_of_five_gets_the_expected_marks(course: Path, tmp_path: Path) -> None:
+    for student, (change, _) in CLASS.items():
+        notebook = read(course / "release" / ASSIGNMENT / f"{ASSIGNMENT}.ipynb")
+        change(notebook)
+        folder = course / "submitted" / student / ASSIGNMENT
+        folder.mkdir(parents=True)
+        nbformat.write(notebook, folder / f"{ASSIGNMENT}.ipynb")
+    home = tmp_path / "home"
+    done = subprocess.run(
+        [sys.executable, "-c", GRADE, *CLASS],
+        cwd=course,
+        env=environment(home, PYTHONPATH=str(COURSE)),
+        capture_output=True,
+        text=True,
+        timeout=150,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    marks = json.loads(done.stdout.splitlines()[-1])
+    found = {
+        student: [of[f"add-{number}-check"] for number in range(1, 5)]
+        for student, of in marks.items()
+    }
+    assert found == {student: expected for student, (_, expected) in CLASS.items()}
+    assert survivors(home) == []
+    feedback = course / "feedback" / "wrong" / ASSIGNMENT / f"{ASSIGNMENT}.html"
+    assert "arguments [20, 20]" in feedback.read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    ("folder", "options", "says"),
+    [
+        (SOURCES, [], "Success! Your notebook passes all the tests."),
+        (NOTEBOOKS, ["--invert"], "Success! The notebook does not pass any tests."),
+    ],
+)
+def test_the_solved_one_is_valid_and_that_of_learners_is_not(
+    folder: Path, options: list[str], says: str, tmp_path: Path
+) -> None:
+    command = [sys.executable, "-m", "nbgrader", "validate", *options]
+    done = subprocess.run(
+        [*command, str(folder / "01-engine.ipynb")],
+        cwd=tmp_path,
+        env=environment(tmp_path / "home", PYTHONPATH=str(COURSE)),
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert says in done.stdout, done.stdout + done.stderr

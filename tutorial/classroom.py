@@ -1,0 +1,180 @@
+"""The exercises for learners and for a class: ``python -m tutorial classroom``.
+
+One source notebook for each chapter, in the form of nbgrader, holds tasks, solutions and tests.
+The versions without solutions are made from it, and are never edited by hand.
+"""
+
+import re
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import nbformat
+from nbformat import NotebookNode
+
+from tutorial.exercises.exercise import SOURCES
+from tutorial.exercises.progress import NOTEBOOKS, exercises
+from tutorial.notebooks import canonical, serialize
+
+CONFIGURATION = NOTEBOOKS / "nbgrader_config.py"
+SOLUTION = "### BEGIN SOLUTION"
+CHECK = r"exercise_(\d+)\.check\((.*)\)"
+# A class's own check: the learner's cells cannot have changed it, and the learner does not see it.
+HIDDEN = """\
+exercise_{number}.check({answers})
+### BEGIN HIDDEN TESTS
+from tutorial.exercises.exercise import as_delivered
+
+_ = as_delivered(exercise_{number}).verify({answers})
+### END HIDDEN TESTS"""
+
+
+class ClassroomError(Exception):
+    """The notebooks for a class cannot be made; the message says why."""
+
+
+def build(course: Path | None = None) -> None:
+    """Make the versions without solutions, and a teacher's course folder for nbgrader.
+
+    Parameters
+    ----------
+    course : pathlib.Path, optional
+        As for `build_course`.
+
+    Raises
+    ------
+    ClassroomError
+        As `build_course` does, or if nbgrader is not installed.
+    """
+    config = _configuration()
+    sources = sorted(SOURCES.glob("*.ipynb"))
+    for source in sources:
+        marked = mark(nbformat.read(source, as_version=4), source.stem)
+        source.write_bytes(serialize(marked))
+        (NOTEBOOKS / source.name).write_bytes(serialize(without_solutions(marked, config)))
+        print(f"{source.stem}: {len(exercises(source.stem))} exercises")
+    if course:
+        build_course(course, sources)
+        print(f"The course of nbgrader is in {course}.")
+
+
+def mark(notebook: NotebookNode, name: str) -> NotebookNode:
+    """Say in the notebook what its cells are to nbgrader, and add the hidden tests.
+
+    Parameters
+    ----------
+    notebook : nbformat.NotebookNode
+        A source: the cell with an exercise's solution stands before the cell with its check.
+    name : str
+        The notebook's name, such as ``"03-add"``.
+
+    Returns
+    -------
+    nbformat.NotebookNode
+        A copy in the course's canonical form.
+    """
+    marked = canonical(notebook, name)
+    own = {exercise.function.__name__: exercise for exercise in exercises(name)}
+    answer_cell = None
+    for cell in marked.cells:
+        cell.metadata.pop("nbgrader", None)
+        if SOLUTION in cell.source:
+            answer_cell = cell
+        elif answer_cell and (found := re.match(CHECK, cell.source)):
+            number, answers = found.groups()
+            exercise = own[f"exercise_{number}"]
+            cell.source = HIDDEN.format(number=number, answers=answers)
+            cell.metadata.nbgrader = _facts(f"{exercise.name}-check", points=exercise.points)
+            answer_cell.metadata.nbgrader = _facts(f"{exercise.name}-answer")
+            answer_cell = None
+    return marked
+
+
+def _facts(grade_id: str, points: int | None = None) -> dict[str, Any]:
+    """Return nbgrader's metadata of an answer, or of a check, which has points."""
+    is_check = points is not None
+    return {
+        "grade_id": grade_id,
+        "grade": is_check,
+        "locked": is_check,
+        "solution": not is_check,
+        "task": False,
+        "schema_version": 3,
+    } | ({"points": points} if is_check else {})
+
+
+def without_solutions(source: NotebookNode, config: Any) -> NotebookNode:
+    """Return what a learner gets: as nbgrader releases it, from the same settings.
+
+    Parameters
+    ----------
+    source : nbformat.NotebookNode
+        A marked source; it stays as it is.
+    config : traitlets.config.Config
+        The settings of nbgrader.
+
+    Returns
+    -------
+    nbformat.NotebookNode
+    """
+    from nbgrader import preprocessors as steps
+
+    notebook = nbformat.from_dict(source)
+    resources: dict[str, Any] = {}
+    # The steps of nbgrader.converters.GenerateAssignment that need no gradebook.
+    for step in [
+        *(steps.LockCells, steps.ClearSolutions, steps.ClearOutput),
+        *(steps.ClearHiddenTests, steps.ComputeChecksums, steps.CheckCellMetadata),
+    ]:
+        notebook, resources = step(config=config).preprocess(notebook, resources)
+    return notebook
+
+
+def _configuration() -> Any:
+    try:
+        import nbgrader  # noqa: F401
+    except ModuleNotFoundError:
+        raise ClassroomError(
+            "nbgrader is not installed: put --extra classroom behind the words uv run."
+        ) from None
+    from traitlets.config.loader import PyFileConfigLoader
+
+    return PyFileConfigLoader(CONFIGURATION.name, path=str(CONFIGURATION.parent)).load_config()
+
+
+def build_course(course: Path, sources: Sequence[Path]) -> None:
+    """Make a teacher's course folder for nbgrader.
+
+    Parameters
+    ----------
+    course : pathlib.Path
+        A folder that does not exist, is empty or is a course that was built before. It gets
+        nbgrader's configuration, ``source``, ``release`` and the gradebook. Submissions and marks
+        in it stay.
+    sources : sequence of pathlib.Path
+        The notebooks with solutions; each becomes an assignment of its name.
+
+    Raises
+    ------
+    ClassroomError
+        If the folder is something else, or if nbgrader refuses a notebook.
+    """
+    from nbgrader.apps import NbGraderAPI
+
+    course = course.resolve()
+    if course.exists() and any(course.iterdir()) and not (course / CONFIGURATION.name).exists():
+        raise ClassroomError(f"{course} holds other files: name a new folder.")
+    course.mkdir(parents=True, exist_ok=True)
+    shutil.copy(CONFIGURATION, course)
+    config = _configuration()
+    config.CourseDirectory.root = str(course)
+    nbgrader = NbGraderAPI(config=config)
+    nbgrader.log.setLevel("ERROR")
+    for source in sources:
+        folder = course / "source" / source.stem
+        folder.mkdir(parents=True, exist_ok=True)
+        shutil.copy(source, folder)
+        done = nbgrader.generate_assignment(source.stem)
+        if not done["success"]:
+            raise ClassroomError(f"nbgrader cannot make {source.stem}: {done['log']}")
