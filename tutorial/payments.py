@@ -1,7 +1,7 @@
 """Payments: tasks with an effect, some of which may run twice without harm and some may not.
 
 A worker that is started with this module notes which tasks it has begun, and gives a cold shutdown
-two seconds of grace.
+three seconds of grace.
 """
 
 import time
@@ -16,7 +16,7 @@ from tutorial.workspace import home
 
 app.conf.update(
     task_track_started=True,
-    worker_soft_shutdown_timeout=2,  # seconds
+    worker_soft_shutdown_timeout=3,  # seconds
     worker_lost_wait=0.5,  # seconds until a task whose process is dead is given up; Celery's 10
 )
 
