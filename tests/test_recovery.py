@@ -388,9 +388,10 @@ def stress_home(home: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def survive(home: Path, pool: str, capsys: pytest.CaptureFixture[str], **size: Any) -> None:
     seed = int(os.environ.get("TUTORIAL_SEED") or random.randrange(10**6))
-    counts = stress(home, pool, seed, **size)
     with capsys.disabled():
-        print(f"\n{pool}, TUTORIAL_SEED={seed}: {counts}")
+        print(f"\n{pool}, TUTORIAL_SEED={seed}: ", end="", flush=True)
+        counts = stress(home, pool, seed, **size)
+        print(counts)
     assert counts.not_done == counts.wrong == 0
     assert counts.rows == size["tasks"]
     kills = counts.killed.total()
