@@ -43,14 +43,26 @@ def error(action, *arguments, **options):
 
 where = home()
 log = where.parent.parent / "worker.log"
-worker = Worker(pool=os.environ.get("POOL", "prefork"), logfile=log).start()
+app, pool = os.environ.get("APP", "tutorial.tasks"), os.environ.get("POOL", "prefork")
+worker = Worker(app, pool=pool, logfile=log).start()
 assert add.delay(2, 3).get(timeout=30, interval=0.01) == 5
 """
 
+LARGE = """
+import time
+from tutorial.tasks import app
+
+@app.task
+def large(seconds):
+    time.sleep(seconds)
+    return "x" * 300_000  # no room that SQLite has left in its files is enough for it
+"""
+
 FULL = """
+from large import large
 ballast = where.parent / "ballast"
-running = [nap.delay(0.5), nap.delay(0.5)]
-wait_for("tasks.nap")
+running = [large.delay(1), large.delay(1)]
+wait_for("large[")
 with ballast.open("wb", buffering=0) as file:
     while True:
         try:
@@ -62,14 +74,14 @@ print(error(stored) or stored())
 print(error(add.delay, 1, 1))
 print(error(Worker(hostname="second@notebook", logfile=log.with_name("second")).start))
 ballast.unlink()
-print([result.get(timeout=60, interval=0.01) for result in running])
+print([len(result.get(timeout=60, interval=0.01)) for result in running])
 print(stored(), add.delay(1, 1).get(timeout=30, interval=0.01))
 """
 
 READ_ONLY = """
 engine = make_engine()
 running = nap.delay(0.5)
-wait_for("tasks.nap")
+wait_for("nap[")
 root = os.geteuid() == 0
 subprocess.run(["chattr", "-R", "+i", where] if root else ["chmod", "-R", "a-w", where], check=True)
 try:
@@ -126,9 +138,9 @@ def jump(seconds):
     os.close(clock)
 
 year = 365 * 24 * 3600
-for seconds in (-year, year, 0):
+for turn, seconds in enumerate([-year, year, 0]):
     running, waiting = nap.delay(0.5), [add.delay(number, 1) for number in range(3)]
-    wait_for("tasks.nap")
+    wait_for("nap[", 2 * turn + 1)  # two lines for each: received, succeeded
     jump(seconds)
     before = time.monotonic()
     values = [result.get(timeout=30, interval=0.01) for result in [running, *waiting]]
@@ -138,9 +150,9 @@ print(set(stored()), len(stored()), requeue_lost(make_engine(), queue_engine()))
 """
 
 
-def run(program: str, home: Path, **variables: str) -> list[str]:
+def run(program: str, home: Path, cwd: Path | None = None, **variables: str) -> list[str]:
     """Run a program to its end; return the lines that it prints."""
-    done = python(BEGIN + program, home, timeout=100, **variables)
+    done = python(BEGIN + program, home, cwd, timeout=100, **variables)
     assert done.returncode == 0, done.stderr[-3000:]
     assert survivors(home) == []
     return done.stdout.splitlines()
@@ -175,13 +187,16 @@ def folder_to_protect(tmp_path: Path) -> Path:
     ["prefork", *(pytest.param(pool, marks=pytest.mark.slow) for pool in ("threads", "solo"))],
 )
 def test_a_full_disk_delays_results_and_loses_none(small_disk: Path, pool: str) -> None:
-    kept, send, start, values, after = run(FULL, small_disk / "home", POOL=pool)
+    (small_disk / "large.py").write_text(LARGE)
+    kept, send, start, values, after = run(
+        *(FULL, small_disk / "home", small_disk), APP="large", POOL=pool
+    )
     # Without room for the file's index in memory, SQLite does not even read it.
     assert kept == "['SUCCESS']" or "disk I/O error (the disk is full," in kept
     assert send.startswith("OperationalError: (sqlite3.OperationalError) database or disk is full")
     assert "is full (" in start
     assert "delete what you do not need" in start
-    assert values == "[0.5, 0.5]"
+    assert values == "[300000, 300000]"
     assert after == "['SUCCESS', 'SUCCESS', 'SUCCESS'] 2"
 
 
