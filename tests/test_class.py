@@ -19,6 +19,8 @@ __all__ = ["course"]  # a fixture
 
 NOTEBOOK = "03-add.ipynb"
 COMMAND = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-q"]
+# Thirty kernels that start at once on two cores take longer than the minute that nbval allows.
+PATIENCE = ["--nbval-kernel-startup-timeout=300", "--nbval-cell-timeout=300"]
 
 
 def run_class(course: Path, learners: int) -> None:
@@ -26,7 +28,7 @@ def run_class(course: Path, learners: int) -> None:
     shutil.copy(COURSE / "notebooks" / NOTEBOOK, course / "notebooks")
     for folder in ("home", "temporary"):
         (course.parent / folder).mkdir()
-    command = [*COMMAND, "--nbval-cell-timeout=300", f"notebooks/{NOTEBOOK}"]
+    command = [*COMMAND, *PATIENCE, f"notebooks/{NOTEBOOK}"]
     began = time.perf_counter()
     running = []
     for learner in range(learners):
