@@ -21,6 +21,7 @@ import os, subprocess, sys, time
 from pathlib import Path
 from tutorial.broker import queue_engine
 from tutorial.database import make_engine
+from tutorial.doctor import check_space
 from tutorial.recovery import requeue_lost
 from tutorial.results import load_results
 from tutorial.tasks import add, nap
@@ -73,6 +74,7 @@ wait_for("Retrying inf more times", 6)
 print(error(stored) or stored())
 print(error(add.delay, 1, 1))
 print(error(Worker(hostname="second@notebook", logfile=log.with_name("second")).start))
+print(error(check_space))
 ballast.unlink()
 print([len(result.get(timeout=60, interval=0.01)) for result in running])
 print(stored(), add.delay(1, 1).get(timeout=30, interval=0.01))
@@ -188,14 +190,15 @@ def folder_to_protect(tmp_path: Path) -> Path:
 )
 def test_a_full_disk_delays_results_and_loses_none(small_disk: Path, pool: str) -> None:
     (small_disk / "large.py").write_text(LARGE)
-    kept, send, start, values, after = run(
+    kept, send, start, doctor, values, after = run(
         *(FULL, small_disk / "home", small_disk), APP="large", POOL=pool
     )
     # Without room for the file's index in memory, SQLite does not even read it.
     assert kept == "['SUCCESS']" or "disk I/O error (the disk is full," in kept
     assert send.startswith("OperationalError: (sqlite3.OperationalError) database or disk is full")
-    assert "is full (" in start
-    assert "delete what you do not need" in start
+    for sentence in (start, doctor):
+        assert "is full (" in sentence
+        assert "delete what you do not need" in sentence
     assert values == "[300000, 300000]"
     assert after == "['SUCCESS', 'SUCCESS', 'SUCCESS'] 2"
 
