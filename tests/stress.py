@@ -127,8 +127,8 @@ def stress(
         next_kill = time.monotonic() + interval
         while (done := count_done(results)) < tasks and time.monotonic() - started < limit:
             if time.monotonic() >= next_kill:
+                next_kill += interval
                 counts.killed[killed.kill_one()] += 1
-                next_kill = time.monotonic() + interval
             counts.brought_back += requeue_lost(results, queue)
             time.sleep(0.1)
         counts.not_done = tasks - done

@@ -32,31 +32,16 @@ LOST_COLUMNS = {
     "received_at": "datetime64[us, UTC]",
 }
 
-# The last message of each task: with max(), SQLite takes the other columns from the same row,
-# https://www.sqlite.org/lang_select.html#bareagg
-LAST_MESSAGES = sa.text(f"""
-WITH message AS (
-    SELECT id, visible, version, payload, json_extract(payload, '$.headers.id') AS task_id
-    FROM {MESSAGE_TABLE} WHERE json_valid(payload)
-), last AS (
-    SELECT max(id) AS id, visible, version, payload, task_id
-    FROM message WHERE task_id IS NOT NULL GROUP BY task_id
-)
-SELECT last.id, last.task_id, json_extract(last.payload, '$.headers.task') AS name,
-    json_extract(last.payload, '$.headers.ignore_result') AS ignored,
-    last.version / 2 AS deliveries, consumer, received_at
-FROM last JOIN {deliveries.name} ON message_id = last.id
-WHERE NOT visible AND received_at >= :oldest ORDER BY last.id
-""").columns(received_at=sa.DateTime)
-UNREADABLE = sa.text(f"""
-SELECT id FROM {MESSAGE_TABLE}
-WHERE NOT json_valid(payload) OR json_extract(payload, '$.headers.id') IS NULL ORDER BY id
+MESSAGES = sa.text(f"""
+SELECT id, visible, version / 2 AS deliveries, consumer, received_at,
+    received_at >= :oldest AS recent,
+    CASE WHEN json_valid(payload) THEN json_extract(payload, '$.headers.id') END AS task_id,
+    CASE WHEN json_valid(payload) THEN json_extract(payload, '$.headers.task') END AS name,
+    CASE WHEN json_valid(payload) THEN json_extract(payload, '$.headers.ignore_result') END
+        AS ignored
+FROM {MESSAGE_TABLE} LEFT JOIN {deliveries.name} ON message_id = id ORDER BY id
 """)
 PAYLOAD = sa.text(f"SELECT payload FROM {MESSAGE_TABLE} WHERE id = :id")
-IS_SENT = sa.text(f"""
-SELECT 1 FROM {MESSAGE_TABLE}
-WHERE json_valid(payload) AND json_extract(payload, '$.headers.id') = :task_id LIMIT 1
-""")
 # Only if nobody else has put it back since: another recovery, or a worker that took it then.
 PUT_BACK = sa.text(f"""
 UPDATE {MESSAGE_TABLE} SET visible = 1, version = version + 1
@@ -178,30 +163,49 @@ def _find(
 ) -> list[dict[str, Any]]:
     """Return the lost tasks, each with the ``id`` of its message and the dead ``consumer``."""
     file = _file(queue)
-    oldest = _oldest(max_age)
     with queue.connect() as connection:
-        _report_unreadable(connection)
         # First who is dead, then what they have received: the dead receive and store no more.
         noted = connection.scalars(sa.select(deliveries.c.consumer).distinct()).all()
         dead = {name for name in noted if not is_alive(file, name)}
         connection.rollback()  # what follows shall not read from a time before
+        last = _last_messages(connection, _oldest(max_age))
         messages = [
             row._asdict()
-            for row in connection.execute(LAST_MESSAGES, {"oldest": oldest})
-            if row.consumer in dead and (not row.ignored or row.name == UNLOCK)
+            for row in last.values()
+            if not row.visible and row.recent and row.consumer in dead
+            if not row.ignored or row.name == UNLOCK
         ]
         for row in messages:
             row["ends"] = row["task_id"]  # the id of the row that tells that the task has ended
             if row["name"] == UNLOCK:
-                row["ends"] = _body_of_chord(connection, row["id"])
-        status = _status(engine, [row[key] for row in messages for key in ("task_id", "ends")])
-        return [
-            row | {"status": status.get(row["task_id"])}
-            for row in messages
-            if row["ends"]
-            and status.get(row["ends"]) not in states.READY_STATES
-            and not (row["name"] == UNLOCK and _is_sent(connection, row["ends"]))
-        ]
+                body = _body_of_chord(connection, row["id"])
+                row["ends"] = None if body in last else body
+    messages = [row for row in messages if row["ends"]]
+    status = _status(engine, [row[key] for row in messages for key in ("task_id", "ends")])
+    return [
+        row | {"status": status.get(row["task_id"])}
+        for row in messages
+        if status.get(row["ends"]) not in states.READY_STATES
+    ]
+
+
+def _last_messages(connection: sa.Connection, oldest: dt.datetime) -> dict[str, sa.Row[Any]]:
+    """Return the last message of each task; one that was tried again or given back has several."""
+    last: dict[str, sa.Row[Any]] = {}
+    unreadable = []
+    for row in connection.execute(MESSAGES, {"oldest": oldest.isoformat(" ")}):
+        if row.task_id is None:
+            unreadable.append(row.id)
+        else:
+            last[row.task_id] = row
+    if unreadable:
+        some = ", ".join(map(str, unreadable[:5])) + (", ..." if len(unreadable) > 5 else "")
+        warnings.warn(
+            f"{len(unreadable)} messages of the queue cannot be read, and stay as they are: "
+            f"id {some}.",
+            stacklevel=4,
+        )
+    return last
 
 
 def _file(queue: sa.Engine) -> str:
@@ -229,15 +233,6 @@ def _oldest(max_age: dt.timedelta | None) -> dt.datetime:
     return now - max_age if max_age else dt.datetime.min  # without the setting nothing is deleted
 
 
-def _report_unreadable(connection: sa.Connection) -> None:
-    if ids := connection.scalars(UNREADABLE).all():
-        some = ", ".join(map(str, ids[:5])) + (", ..." if len(ids) > 5 else "")
-        warnings.warn(
-            f"{len(ids)} messages of the queue cannot be read, and stay as they are: id {some}.",
-            stacklevel=4,
-        )
-
-
 def _body_of_chord(connection: sa.Connection, message: int) -> str | None:
     """Return the id of the task that a ``chord_unlock`` waits to send."""
     with suppress(ValueError, LookupError, TypeError):
@@ -245,10 +240,6 @@ def _body_of_chord(connection: sa.Connection, message: int) -> str | None:
         args, _kwargs, _embedded = json.loads(base64.b64decode(payload["body"]))
         return str(args[1]["options"]["task_id"])
     return None
-
-
-def _is_sent(connection: sa.Connection, task_id: str) -> bool:
-    return connection.scalar(IS_SENT, {"task_id": task_id}) is not None
 
 
 def _status(engine: sa.Engine, task_ids: list[str]) -> dict[str, str]:
