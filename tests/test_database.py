@@ -157,6 +157,12 @@ def test_a_pooled_connection_is_not_used_when_its_file_is_gone(tmp_path: Path) -
     assert sa.inspect(other).get_table_names() == ["other"]
 
 
+def test_an_engine_that_has_connected_can_be_configured(tmp_path: Path) -> None:
+    engine = sa.create_engine(sqlite_url(tmp_path / "some.db"))
+    engine.connect().close()
+    assert configure_engine(engine).connect().scalar(sa.text("SELECT 5")) == 5
+
+
 def test_the_way_out_of_an_error_is_named(tmp_path: Path) -> None:
     (tmp_path / "text.db").write_text("This is not a database. " * 50)
     with pytest.raises(sa.exc.DatabaseError) as raised:

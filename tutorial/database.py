@@ -199,7 +199,7 @@ def _see_file(_connection: Any, record: Any, _proxy: Any) -> None:
     The system keeps such a file until its last connection is closed, and loses then what was
     written to it since.
     """
-    path, identity = record.info["file"]
+    path, identity = record.info.get("file", ("", None))  # none if opened before we listened
     if _identity(path) != identity:
         raise sa.exc.DisconnectionError(f"{path} is not the file that was opened")
 
