@@ -28,7 +28,7 @@ assert add.delay(2, 3).get(timeout=30, interval=0.005) == 5
 """
 WORK = """
 naps = [nap.delay(60) for _ in range(4)]
-while worker.logs().count("tasks.nap") < {running}:
+while worker.logs().count("nap[") < {running}:
     pass
 """
 

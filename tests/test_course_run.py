@@ -71,15 +71,11 @@ def run_pytest(
     outside = [course.parent / folder for folder in ("home", "temporary")]
     for folder in outside:
         folder.mkdir()
-    home, temporary = map(str, outside)
-    environment = {name: text for name, text in os.environ.items() if not name.startswith("PYTEST")}
-    environment.pop("TUTORIAL_HOME", None)
-    environment |= {"HOME": home, "USERPROFILE": home, "PYTHONPATH": str(course), MARK: str(course)}
-    environment |= dict.fromkeys(("TMPDIR", "TEMP", "TMP"), temporary)
-    environment["PYTHONDONTWRITEBYTECODE"] = "1"
     before = files(course)
     command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "notebooks"]
-    done = subprocess.run(command, cwd=course, env=environment, capture_output=True, text=True)
+    done = subprocess.run(
+        command, cwd=course, env=run_environment(course), capture_output=True, text=True
+    )
     left = [f"{path}" for path, content in files(course).items() if before.get(path) != content]
     left += [path.name for path in outside[0].iterdir() if path.name not in KEPT_BY_TOOLS]
     left += [path.name for path in outside[1].iterdir()]
@@ -87,6 +83,17 @@ def run_pytest(
     while (running := processes(course)) and time.monotonic() < deadline:
         time.sleep(0.1)
     return done, left + running
+
+
+def run_environment(course: Path) -> dict[str, str]:
+    """Return the variables of a run, which mark its processes."""
+    home, temporary = str(course.parent / "home"), str(course.parent / "temporary")
+    environment = {name: text for name, text in os.environ.items() if not name.startswith("PYTEST")}
+    environment.pop("TUTORIAL_HOME", None)
+    environment |= {"HOME": home, "USERPROFILE": home, "PYTHONPATH": str(course), MARK: str(course)}
+    environment |= dict.fromkeys(("TMPDIR", "TEMP", "TMP"), temporary)
+    environment["PYTHONDONTWRITEBYTECODE"] = "1"
+    return environment
 
 
 def files(course: Path) -> dict[Path, bytes]:

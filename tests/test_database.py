@@ -12,6 +12,7 @@ from tutorial.database import (
     _set_pragmas,
     configure_engine,
     database_url,
+    explain,
     make_engine,
     sqlite_url,
     usable_url,
@@ -139,3 +140,35 @@ with engine.connect() as connection:
     done = python(code, folder)
     assert done.stdout == "[0, 0, 0, 0] 250\n", done.stderr
     assert "locked" not in done.stderr
+
+
+@pytest.mark.skipif(os.name != "posix", reason="Windows deletes no file that is open")
+def test_a_pooled_connection_is_not_used_when_its_file_is_gone(tmp_path: Path) -> None:
+    path = tmp_path / "some.db"
+    engine = make_engine(sqlite_url(path))
+    with engine.begin() as connection:
+        connection.execute(sa.text("CREATE TABLE kept (id INTEGER)"))
+    for file in tmp_path.iterdir():
+        file.unlink()
+    with engine.begin() as connection:
+        assert sa.inspect(connection).get_table_names() == []
+        connection.execute(sa.text("CREATE TABLE other (id INTEGER)"))
+    other = make_engine(sqlite_url(path))
+    assert sa.inspect(other).get_table_names() == ["other"]
+
+
+def test_an_engine_that_has_connected_can_be_configured(tmp_path: Path) -> None:
+    engine = sa.create_engine(sqlite_url(tmp_path / "some.db"))
+    engine.connect().close()
+    assert configure_engine(engine).connect().scalar(sa.text("SELECT 5")) == 5
+
+
+def test_the_way_out_of_an_error_is_named(tmp_path: Path) -> None:
+    (tmp_path / "text.db").write_text("This is not a database. " * 50)
+    with pytest.raises(sa.exc.DatabaseError) as raised:
+        make_engine(sqlite_url(tmp_path / "text.db")).connect()
+    assert explain(raised.value).startswith("file is not a database (the file is damaged: move it")
+    with pytest.raises(sa.exc.OperationalError) as raised:
+        make_engine(sqlite_url(tmp_path / "no" / "such.db")).connect()
+    assert explain(raised.value) == "unable to open database file"
+    assert explain(ValueError("one line\nand another")) == "one line"

@@ -20,6 +20,7 @@ BUSY_TIMEOUT = 30  # seconds for which SQLite waits for another process's write 
 # https://www.sqlite.org/rescode.html
 WAYS_OUT = {
     "SQLITE_FULL": "the disk has no room left: delete what you do not need",
+    "SQLITE_IOERR": "the disk is full, read-only or broken: see how much room it has",
     "SQLITE_READONLY": "the file or its folder may not be written to: see who owns them",
     "SQLITE_NOTADB": "the file is damaged: move it away, and an empty one takes its place",
     "SQLITE_CORRUPT": "the file is damaged: move it away, and an empty one takes its place",
@@ -198,7 +199,7 @@ def _see_file(_connection: Any, record: Any, _proxy: Any) -> None:
     The system keeps such a file until its last connection is closed, and loses then what was
     written to it since.
     """
-    path, identity = record.info["file"]
+    path, identity = record.info.get("file", ("", None))  # none if opened before we listened
     if _identity(path) != identity:
         raise sa.exc.DisconnectionError(f"{path} is not the file that was opened")
 
