@@ -70,7 +70,11 @@ class Private:
         self.folder = Path(tempfile.mkdtemp(prefix=f"tutorial-{self.kind}-"))
         self.data = self.folder / "data"
         self.data.mkdir()
-        self.options: dict[str, Any] = {"cwd": self.folder, "stdin": subprocess.DEVNULL}
+        self.options: dict[str, Any] = {
+            "cwd": self.folder,
+            "stdin": subprocess.DEVNULL,
+            "env": os.environ | {"TMPDIR": str(self.folder)},  # temporary files go with the folder
+        }
         if self.refuses_root and hasattr(os, "geteuid") and os.geteuid() == 0:
             self.become_ordinary_user()
 
@@ -279,7 +283,7 @@ class Flower(Private):
     def prepare(self) -> None:
         """Give it the password in a variable; without one it obeys whoever reaches the port."""
         secret = {"FLOWER_BASIC_AUTH": f"{USER}:{self.password}"}
-        self.options |= {"env": os.environ | secret}
+        self.options["env"] |= secret
 
     def command(self) -> list[str]:
         """Return the command line; nothing of it is secret."""
