@@ -512,7 +512,7 @@ def answer_of(url: str) -> str | None:
             return None  # that somebody listens is enough
         if url.startswith(("amqp", "redis")):
             with Connection(url, connect_timeout=5) as connection:
-                connection.default_channel  # noqa: B018
+                connection.connect()
         else:
             engine = sa.create_engine(usable_url(url), connect_args={"connect_timeout": 5})
             engine.connect().close()
