@@ -190,6 +190,9 @@ class PostgreSQL(Private):
             *["--auth=scram-sha-256", "--encoding=UTF8", "--locale=C", "--no-sync"],
         )
         secret.unlink()
+        # Without this, clients on other hosts are refused; which hosts reach it, its address says.
+        with (self.data / "pg_hba.conf").open("a") as rules:
+            rules.write("host all all all scram-sha-256\n")
 
     def command(self) -> list[str]:
         """Return the command line; nothing of it is secret."""
