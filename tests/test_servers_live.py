@@ -56,9 +56,10 @@ def unfinished(sent):
     with engine.connect() as connection:
         return set(sent) - set(connection.scalars(sa.text(query)))
 """
-# Three workers; each lives for half a second to two, so that about one a second is killed. Redis hands
-# a message over and forgets it, and the worker then notes it as unacknowledged: one that is killed
-# in between loses it. What is neither in the queue nor noted, and has no result, is sent again.
+# Three workers; each lives for half a second to two, so that about one a second is killed.
+# Redis hands a message over and forgets it, and the worker then notes it as unacknowledged: one
+# that is killed in between loses it. What is neither in the queue nor noted, and has no result,
+# is sent again.
 KILLS = """
 import random, sys, threading, time
 from count import finished, unfinished
