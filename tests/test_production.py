@@ -164,6 +164,7 @@ def test_celery_multi(tmp_path: Path) -> None:
     options = [
         "-A",
         "tutorial.tasks",
+        "--loglevel=info",
         f"--pidfile={tmp_path}/%n.pid",
         f"--logfile={tmp_path}/%n.log",
     ]
