@@ -33,7 +33,7 @@ def test_the_notebooks_are_those_of_the_map() -> None:
 def test_no_run_has_left_a_file_beside_the_notebooks() -> None:
     """A relative path in a cell leads to this folder, not to the workspace."""
     found = [path.name for path in NOTEBOOKS.iterdir() if path.suffix != ".ipynb"]
-    assert set(found) <= {"exercises", "images", ".ipynb_checkpoints"}
+    assert set(found) <= {"exercises", "images", "measured", ".ipynb_checkpoints"}
 
 
 def test_few_outputs_are_not_compared() -> None:
