@@ -5,6 +5,7 @@ import signal
 import time
 from collections import Counter
 from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from itertools import count
@@ -60,6 +61,8 @@ class Crew:
         self.chance = chance
         self.numbers = count(1)
         self.workers: list[Worker] = []
+        self.starting: list[Future[None]] = []
+        self.threads = ThreadPoolExecutor()
 
     def start(self) -> None:
         worker = Worker(
@@ -72,7 +75,7 @@ class Crew:
         self.workers.append(worker.start())
 
     def kill_one(self) -> str:
-        """Kill one of the workers in one of the ways; start another in its place."""
+        """Kill one of the workers in one of the ways; have another start in its place."""
         worker = self.chance.choice(self.workers)
         way = self.chance.choice(WAYS[self.pool])
         assert worker.pid
@@ -87,10 +90,11 @@ class Crew:
         if way != "child":
             self.workers.remove(worker)
             worker.kill()
-            self.start()
+            self.starting.append(self.threads.submit(self.start))
         return way
 
     def stop(self) -> None:
+        self.threads.shutdown()
         for worker in self.workers:
             worker.kill()
 
@@ -104,6 +108,8 @@ def crew(size: int, pool: str, chance: random.Random) -> Iterator[Crew]:
         yield crew
     finally:
         crew.stop()
+    for start in crew.starting:
+        start.result()
 
 
 def stress(
@@ -126,7 +132,7 @@ def stress(
     with crew(workers, pool, random.Random(seed)) as killed:
         next_kill = time.monotonic() + interval
         while (done := count_done(results)) < tasks and time.monotonic() - started < limit:
-            if time.monotonic() >= next_kill:
+            if time.monotonic() >= next_kill and killed.workers:
                 next_kill += interval
                 counts.killed[killed.kill_one()] += 1
             counts.brought_back += requeue_lost(results, queue)
