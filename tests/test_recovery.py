@@ -86,12 +86,15 @@ def values(results: list[AsyncResult]) -> list[Any]:
 @pytest.mark.parametrize("acks_late", [False, True], ids=["early", "late"])
 @pytest.mark.parametrize("pool", POOLS)
 def test_what_a_killed_worker_had_begun_and_what_it_held_is_lost(
-    pool: str, acks_late: bool, engines: Engines
+    pool: str, acks_late: bool, engines: Engines, home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with Worker(pool=pool) as worker:
+    setting = f"from tutorial.tasks import app\napp.conf.task_acks_late = {acks_late}\n"
+    (home / "acks.py").write_text(setting)
+    monkeypatch.setenv("PYTHONPATH", str(home))
+    with Worker("acks", pool=pool) as worker:
         done = tasks.add.delay(2, 3)
         assert done.get(timeout=20, interval=0.005) == 5
-        naps = [tasks.nap.apply_async([60], acks_late=acks_late) for _ in range(6)]
+        naps = [tasks.nap.delay(60) for _ in range(6)]
         held = 2 if pool == "solo" else 4  # as many as run at once, and some more
         running = 1 if pool == "solo" else 2
         wait_for(lambda: received(engines[1]) >= 1 + running)

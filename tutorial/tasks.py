@@ -14,6 +14,8 @@ from celery.app.utils import Settings
 from celery.exceptions import Ignore, Reject
 from celery.signals import before_task_publish, celeryd_init
 
+from tutorial.database import database_url
+
 app = Celery("tutorial")
 app.config_from_object("tutorial.celeryconfig")
 
@@ -32,18 +34,21 @@ def note_sending_time(headers: dict[str, Any], **_: Any) -> None:
 
 @celeryd_init.connect
 def store_until_it_works(conf: Settings, **_: Any) -> None:
-    """Let a worker try to store a result for as long as the database refuses it.
+    """Let a worker try to store a result for as long as an SQLite file refuses it.
 
     Celery gives up after four times, which a full disk uses up in a moment. Then it records a task
     that has succeeded as FAILURE, with a ``BackendStoreError``, as soon as the database lets it.
-    Other programs keep Celery's limit: who asks for a result wants an error soon.
+    A server can refuse one result for ever, such as one that is larger than its column: there the
+    worker tries for about a minute. Other programs keep Celery's limit: who asks for a result
+    wants an error soon.
 
     Parameters
     ----------
     conf : celery.app.utils.Settings
         The settings of a worker that starts.
     """
-    conf.result_backend_max_retries = math.inf
+    is_file = database_url().get_backend_name() == "sqlite"
+    conf.result_backend_max_retries = math.inf if is_file else 20
 
 
 @app.task
