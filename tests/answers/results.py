@@ -118,11 +118,13 @@ ANSWERS = {
             "add.apply_async([40, 2], task_id=lost.id).get(timeout=30, interval=0.002)": (
                 "worker listens on the queue 'celery'"
             ),
-            "lost = add.delay(40, 2)\nworker = Worker(pool='solo').start()": (
+            "lost = add.delay(40, 2)\nworker = Worker(pool='solo')": (
                 "not the given task any more"
             ),
         },
-        right=["worker = Worker(queues=','.join(f'desk-{n}' for n in range(1, 10))).start()"],
+        right=[
+            "worker = Worker(queues=','.join(f'desk-{n}' for n in range(1, 10)), pool='solo').start()"
+        ],
     ),
     5: Answers(
         wrong={

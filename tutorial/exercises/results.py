@@ -143,13 +143,13 @@ def exercise_4(worker: Worker, lost: AsyncResult) -> str:
     """See that a worker has taken the task that waited in a queue without a worker."""
     if not isinstance(worker, Worker):
         raise Wrong(f"`worker` is {shown(worker)}, and not a Worker.")
-    if worker.status != "ready":
-        raise Wrong(f"The worker is made, and its status is {worker.status!r}: does it run?")
     messages = load_messages(queue_engine())
     own = messages[messages["task_id"] == lost.id]
     queue = "" if own.empty else own["queue"].iloc[0]
     if not queue.startswith("desk-"):
         raise Wrong("`lost` is not the given task any more: that one was to be done, not another.")
+    if worker.status != "ready":
+        raise Wrong(f"The worker is made, and its status is {worker.status!r}: does it run?")
     if own["waiting"].any() and queue not in worker.queues.split(","):
         raise Wrong(
             f"The message still waits in the queue {queue!r}, and the worker listens on the queue "
