@@ -123,7 +123,8 @@ ANSWERS = {
             ),
         },
         right=[
-            "worker = Worker(queues=','.join(f'desk-{n}' for n in range(1, 10)), pool='solo').start()"
+            "desks = ','.join(f'desk-{n}' for n in range(1, 10))\n"
+            "worker = Worker(queues=desks, pool='solo').start()",
         ],
     ),
     5: Answers(
