@@ -1,0 +1,192 @@
+"""Answers to the exercises of chapter 05."""
+
+from exercise_runs import Answers
+
+REPORT = """
+last = sales["day"].dropna().max()
+return {
+    "total": sum(sales["sold"].tolist()),
+    "sold": list(map(int, sales["sold"])),
+    "last": last.to_pydatetime() if last is not pd.NaT else None,
+}
+"""
+TAKE = """
+take = "DELETE FROM kombu_message WHERE visible AND payload ->> '$.headers.id' = :id"
+with queue.begin() as connection:
+    return bool(connection.execute(sa.text(take), {"id": task_id}).rowcount)
+"""
+STEPS = """
+statements = [
+    "CREATE TABLE steps (id INTEGER PRIMARY KEY, task_id TEXT, status TEXT)",
+    "CREATE TRIGGER keep AFTER UPDATE ON celery_taskmeta WHEN OLD.status != NEW.status BEGIN "
+    "INSERT INTO steps (task_id, status) VALUES (NEW.task_id, NEW.status); END",
+]
+with engine.begin() as connection:
+    for statement in statements:
+        connection.execute(sa.text(statement))
+"""
+SEND = "again = add.apply_async([20, 22], task_id=first.id)"
+
+ANSWERS = {
+    1: Answers(
+        wrong={
+            "answer = divide.delay(12, 0)": "failed with a ZeroDivisionError",
+            "answer = divide.delay(12, 3)": "did not fail: it returned 4.0",
+            "answer = add.delay('twelve', 3)": "asks for the task tutorial.tasks.add",
+            "answer = divide.apply(('twelve', 3))": "ran here, in the notebook",
+            "try:\n    divide('twelve', 3)\nexcept TypeError as error:\n    answer = error": (
+                "`answer` is TypeError("
+            ),
+            "answer = divide.s('twelve', 3)": "and not what sending a task returns",
+            "answer = 'TypeError'": "`answer` is 'TypeError'",
+            "answer = divide.apply_async(('twelve', 3), queue='failures')": (
+                "waits in the queue 'failures'"
+            ),
+            "answer = divide.apply_async(('twelve', 3), ignore_result=True)": "The task has no row",
+            "answer = divide.apply_async(('twelve', 3), expires=-1)": "The row says REVOKED",
+            "answer = divide.app.AsyncResult('twelve')\n"
+            "divide.app.backend.store_result(answer.id, TypeError('twelve'), 'FAILURE')": (
+                "no message with the task id"
+            ),
+        },
+        right=[
+            "answer = divide.apply_async((12, None))",
+            "answer = divide.delay('12', '3')",
+            "answer = divide.app.send_task('tutorial.tasks.divide', [12])",
+        ],
+    ),
+    2: Answers(
+        wrong={
+            "return sales": "for which JSON has no word",
+            "return sales.to_dict('records')": "and not a dictionary",
+            "return REPORT": "raised NameError",
+            "return {'total': sales['sold'].sum()}": "int64 is not JSON serializable",
+            REPORT.replace('sum(sales["sold"].tolist())', 'sales["sold"].sum()'): (
+                "int64 is not JSON serializable"
+            ),
+            REPORT.replace("sum(", "str(sum(").replace("tolist())", "tolist()))"): "is right",
+            REPORT.replace("sum(", "len("): "'total' is ",
+            REPORT.replace('list(map(int, sales["sold"]))', 'sales["sold"].to_numpy()'): (
+                "ndarray is not JSON serializable"
+            ),
+            REPORT.replace("list(map", "set(map"): "set is not JSON serializable",
+            REPORT.replace("list(map", "tuple(map"): "and comes back as [",
+            REPORT.replace("list(map(int", "list(map(str"): "'sold' is ['",
+            REPORT.replace(".to_pydatetime()", ""): "'last' is Timestamp(",
+            REPORT.replace(" if last is not pd.NaT else None", ""): (
+                "'last' is NaT, and comes back as datetime.datetime(1, 1, 1"
+            ),
+            REPORT.replace(".to_pydatetime()", ".isoformat()"): "'last' is '2026-01-",
+            REPORT.replace(".to_pydatetime()", ".date()"): "'last' is datetime.date",
+            REPORT.replace(".max()", ".iloc[-1]"): "'last' is datetime.datetime(2026",
+            REPORT.replace('    "last"', '    "latest"'): "The report has no 'last'",
+            REPORT.replace('    "last"', '    "days": len(sales),\n    "last"'): "too many",
+            "return {'total': 12, 'sold': [4, 0, 8], 'last': None}": "'total' is 12, and",
+        },
+        right=[
+            REPORT,
+            "days = [day.to_pydatetime() for day in sales['day'] if pd.notna(day)]\n"
+            "sold = sales['sold'].tolist()\n"
+            "return {'total': sum(sold), 'sold': sold, 'last': max(days, default=None)}",
+        ],
+    ),
+    3: Answers(
+        wrong={
+            "return True": "was never sent it returns True, and False is right",
+            "return False": "waits it returns False, and the message still waits",
+            "add.app.control.revoke(task_id)\nreturn True": "was never sent it returns True",
+            "add.app.control.revoke(task_id)": "returns None, neither True nor False",
+            TAKE.replace("begin", "connect"): "was there a commit?",
+            TAKE.replace("->> '$.headers.id' = :id", "LIKE '%' || :id || '%'"): (
+                "was never sent it took another task's message"
+            ),
+            TAKE.replace(" AND payload ->> '$.headers.id' = :id", ""): "another task's message",
+            TAKE.replace("payload ->> '$.headers.id'", "id"): "did the query find it",
+            TAKE.replace("payload ->> '$.headers.id'", "task_id"): "raised OperationalError",
+            TAKE.replace("visible AND ", ""): "was received it returns True, and False is right",
+            TAKE.replace("return bool(connection", "(connection"): "returns None, neither",
+            TAKE.replace("DELETE FROM kombu_message", "UPDATE kombu_message SET visible = 1"): (
+                "and the message still waits"
+            ),
+            TAKE.replace("DELETE FROM", "UPDATE").replace(
+                "WHERE visible AND", "SET visible = NOT visible WHERE"
+            ): "was received it returns True, and the message still waits",
+            "try:" + TAKE.replace("\n", "\n    ").replace("headers.id", "id") + "\n"
+            "except Exception:\n    return True": "waits it returns False",
+        },
+        right=[
+            TAKE,
+            "from tutorial.results import load_messages\n\n"
+            "messages = load_messages(queue).query('waiting and task_id == @task_id')\n"
+            "take = 'UPDATE kombu_message SET visible = 0 WHERE visible AND id = :id'\n"
+            "with queue.begin() as connection:\n"
+            "    done = [connection.execute(sa.text(take), {'id': int(n)}).rowcount\n"
+            "            for n in messages['id']]\n"
+            "return any(done)",
+        ],
+    ),
+    4: Answers(
+        wrong={
+            SEND.replace("20, 22", "'20', '22'"): "asks for the arguments ['20', '22']",
+            SEND.replace("20, 22", "20, 20"): "asks for the arguments [20, 20]",
+            SEND: "The row still says 2",
+            "again = first": "The row still says 2",
+            "again = add.delay(20, 22)": "has another task id",
+            "again = add.apply((20, 22), task_id=first.id)": "ran here, in the notebook",
+            "again = add(20, 22)": "`again` is 42, and not what sending",
+            "first.forget()\nagain = first\n"
+            "add.app.backend.store_result(first.id, 42, 'SUCCESS')": ("no worker has stored it"),
+            f"first.forget()\n{SEND[:-1]}, queue='again')": "waits in the queue 'again'",
+        },
+        right=[
+            f"first.forget()\n{SEND}",
+            "add.app.backend.forget(first.id)\n"
+            "again = add.signature((20, 22), task_id=first.id).delay()",
+        ],
+    ),
+    5: Answers(
+        wrong={
+            "print(engine)": "no such table: steps",
+            STEPS.replace(
+                "TABLE steps", "TABLE history"
+            ): "store nothing any more: no such table: main.steps",
+            "with engine.begin() as connection:\n"
+            "    connection.execute(sa.text('CREATE TABLE steps (id INTEGER PRIMARY KEY, '\n"
+            "        'task_id TEXT, status TEXT)'))": "the steps are none",
+            STEPS.replace("WHEN OLD.status != NEW.status ", ""): (
+                "the steps are STARTED → PROGRESS → PROGRESS → PROGRESS → SUCCESS"
+            ),
+            STEPS.replace("NEW.task_id, NEW.status", "OLD.task_id, OLD.status"): (
+                "Celery has stored SUCCESS, and the steps are PENDING"
+            ),
+            STEPS.replace("UPDATE", "INSERT").replace("WHEN OLD.status != NEW.status ", ""): (
+                "Celery has stored SUCCESS, and the steps are PENDING"
+            ),
+            STEPS.replace("WHEN OLD.status != NEW.status", "WHEN NEW.status = 'SUCCESS'"): (
+                "the steps are SUCCESS."
+            ),
+            STEPS.replace("status TEXT)", "status TEXT, UNIQUE (task_id, status))")
+            .replace("INSERT INTO", "INSERT OR IGNORE INTO")
+            .replace("WHEN OLD.status != NEW.status ", ""): (
+                "the steps are STARTED → RETRY → FAILURE"
+            ),
+            STEPS.replace("(NEW.task_id", "('add'"): "the steps are none",
+            STEPS.replace("NEW.task_id", "NEW.id"): "the steps are none",
+            STEPS.replace(
+                "VALUES (NEW.task_id", "VALUES (task_id"
+            ): "any more: no such column: task_id",
+            STEPS.replace("; END", " END"): "raised OperationalError",
+            STEPS.replace("UPDATE ON", "UPDATE OF status ON").replace(
+                "WHEN OLD.status != NEW.status ", ""
+            ): "the steps are STARTED → PROGRESS → PROGRESS",
+        },
+        right=[
+            STEPS,
+            STEPS.replace(
+                "OLD.status != NEW.status",
+                "NEW.status IS NOT (SELECT status FROM steps "
+                "WHERE task_id = NEW.task_id ORDER BY id DESC LIMIT 1)",
+            ),
+        ],
+    ),
+}
