@@ -1,4 +1,4 @@
-"""A workspace for the tests that use the app in pytest's own process."""
+"""A workspace for the tests that use the app in pytest's own process, and what to skip."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -7,6 +7,7 @@ import pytest
 
 from tutorial.broker import BROKER_VARIABLE
 from tutorial.database import RESULT_BACKEND_VARIABLE
+from tutorial.servers import VARIABLES, missing
 from tutorial.workspace import HOME_VARIABLE
 
 
@@ -15,6 +16,16 @@ def pytest_configure(config: pytest.Config) -> None:
     # pytest-benchmark takes --dist in the configuration for a parallel run, and measures nothing.
     if not config.getoption("numprocesses", None):
         config.option.dist = "no"
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Skip a notebook's cell with the tag needs-rabbitmq where there is none, and so on."""
+    for item in items:
+        cell = getattr(item, "cell", None)
+        for tag in cell.metadata.get("tags", []) if cell else []:
+            kind = tag.removeprefix("needs-")
+            if tag != kind and kind in VARIABLES and (reason := missing(kind)):
+                item.add_marker(pytest.mark.skip(reason=reason))
 
 
 @pytest.fixture(scope="session")

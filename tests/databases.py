@@ -10,8 +10,9 @@ import pytest
 import sqlalchemy as sa
 
 from tutorial.database import sqlite_url
+from tutorial.servers import VARIABLES
 
-POSTGRESQL_VARIABLE = "TUTORIAL_POSTGRESQL_URL"
+POSTGRESQL_VARIABLE = VARIABLES["postgresql"]
 DATABASES = ["sqlite", "postgresql"]
 
 

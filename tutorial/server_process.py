@@ -67,18 +67,28 @@ class Private:
         self.port = free_port(host)
         self.password = secrets.token_urlsafe(16)
         self.process: subprocess.Popen[bytes] | None = None
-        self.folder = Path(tempfile.mkdtemp(prefix=f"tutorial-{self.kind}-"))
-        self.data = self.folder / "data"
-        self.data.mkdir()
-        self.options: dict[str, Any] = {"cwd": self.folder, "stdin": subprocess.DEVNULL}
-        if self.refuses_root and hasattr(os, "geteuid") and os.geteuid() == 0:
-            self.become_ordinary_user()
+        self.folder: Path  # made at the first start
+        self.is_made = False
 
     @property
     def url(self) -> str:
         """Return the URL of the server, with its password."""
         user = f"{USER}:{self.password}"
         return f"{self.scheme}://{user}@{self.host}:{self.port}/{self.database}"
+
+    def make_folder(self) -> None:
+        """Make the folder for all files, and say how programs run in it."""
+        self.folder = Path(tempfile.mkdtemp(prefix=f"tutorial-{self.kind}-"))
+        self.is_made = True
+        self.data = self.folder / "data"
+        self.data.mkdir()
+        self.options: dict[str, Any] = {
+            "cwd": self.folder,
+            "stdin": subprocess.DEVNULL,
+            "env": os.environ | {"TMPDIR": str(self.folder)},  # temporary files go with the folder
+        }
+        if self.refuses_root and hasattr(os, "geteuid") and os.geteuid() == 0:
+            self.become_ordinary_user()
 
     def become_ordinary_user(self) -> None:
         """Have the server run as nobody: root could destroy the machine, so it refuses root."""
@@ -120,21 +130,34 @@ class Private:
         """Start the server; return when it answers."""
         if self.process and self.process.poll() is None:
             return
-        if not self.process:
+        if not self.is_made:
+            self.make_folder()
             self.prepare()
-        log = self.folder / "server.log"
-        with log.open("ab") as file:
+        self.launch()
+        assert self.process
+        tries = 5
+        deadline = time.monotonic() + PATIENCE
+        while error := self.answer():
+            if self.process.poll() is not None and tries:
+                tries -= 1
+                time.sleep(0.2)  # the children of a killed server may hold its files for a moment
+                self.launch()
+            elif tries == 0 or time.monotonic() > deadline or parent_is_gone.is_set():
+                lines = self.log.read_text(errors="replace").splitlines()[-10:]
+                raise Failed("\n".join([f"{NAMES[self.kind]} did not start ({error}):", *lines]))
+            time.sleep(0.02)
+
+    def launch(self) -> None:
+        """Start the server's process."""
+        with self.log.open("ab") as file:
             self.process = subprocess.Popen(
                 self.command(), stdout=file, stderr=file, **self.options
             )
-        deadline = time.monotonic() + PATIENCE
-        while (error := self.answer()) and time.monotonic() < deadline:
-            if self.process.poll() is not None or parent_is_gone.is_set():
-                break
-            time.sleep(0.02)
-        if error:
-            lines = log.read_text(errors="replace").splitlines()[-10:]
-            raise Failed("\n".join([f"{NAMES[self.kind]} did not start ({error}):", *lines]))
+
+    @property
+    def log(self) -> Path:
+        """The file of what the server prints."""
+        return self.folder / "server.log"
 
     def answer(self) -> str | None:
         """Return None if the server answers, or what is wrong."""
@@ -158,7 +181,7 @@ class Private:
         """End the server, and remove its folder."""
         self.end(self.quick_signal)
         deadline = time.monotonic() + 5
-        while self.folder.exists() and time.monotonic() < deadline:
+        while self.is_made and self.folder.exists() and time.monotonic() < deadline:
             # Not at once: a child of the server may write its last file.
             shutil.rmtree(self.folder, ignore_errors=True)
 
@@ -186,6 +209,9 @@ class PostgreSQL(Private):
             *["--auth=scram-sha-256", "--encoding=UTF8", "--locale=C", "--no-sync"],
         )
         secret.unlink()
+        # Without this, clients on other hosts are refused; which hosts reach it, its address says.
+        with (self.data / "pg_hba.conf").open("a") as rules:
+            rules.write("host all all all scram-sha-256\n")
 
     def command(self) -> list[str]:
         """Return the command line; nothing of it is secret."""
@@ -279,7 +305,7 @@ class Flower(Private):
     def prepare(self) -> None:
         """Give it the password in a variable; without one it obeys whoever reaches the port."""
         secret = {"FLOWER_BASIC_AUTH": f"{USER}:{self.password}"}
-        self.options |= {"env": os.environ | secret}
+        self.options["env"] |= secret
 
     def command(self) -> list[str]:
         """Return the command line; nothing of it is secret."""
@@ -508,7 +534,7 @@ def answer_of(url: str) -> str | None:
             return None  # that somebody listens is enough
         if url.startswith(("amqp", "redis")):
             with Connection(url, connect_timeout=5) as connection:
-                connection.default_channel  # noqa: B018
+                connection.connect()
         else:
             engine = sa.create_engine(usable_url(url), connect_args={"connect_timeout": 5})
             engine.connect().close()

@@ -104,6 +104,9 @@ class Server:
             start_new_session=True,  # the *Interrupt* button is not for it
         )
         _servers.add(self)
+        # A Popen that runs outlives its last reference, and would keep the pipe open.
+        assert self._process.stdin
+        weakref.finalize(self, self._process.stdin.close)
         try:
             self.url: str = self._order("start")
         except BaseException:  # also KeyboardInterrupt: nothing half started must stay

@@ -83,9 +83,10 @@ def _end_with_parent() -> None:
 def _reach_broker(app: Celery) -> None:
     """Try the broker: Celery itself would try for ever, and the notebook wait as long."""
     with app.connection_for_read() as connection:
+        errors = connection.connection_errors + connection.channel_errors
         try:
             connection.ensure_connection(max_retries=2, interval_start=0, timeout=5)
-        except (OperationalError, ImportError, *connection.connection_errors) as error:
+        except (OperationalError, ImportError, *errors) as error:
             sys.exit(f"The broker at {connection.as_uri()} cannot be reached: {error}")
 
 

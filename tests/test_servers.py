@@ -1,0 +1,364 @@
+"""Real servers start, keep what they hold through a crash, and leave nothing behind."""
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+import sqlalchemy as sa
+from amqp.exceptions import NotAllowed
+from databases import server_url
+from kombu import Connection
+from processes import needs_fork, python, started
+
+from tutorial import servers
+from tutorial.servers import VARIABLES, Server, ServerError, ServerMissing
+
+pytestmark = [needs_fork, pytest.mark.timeout(120)]
+
+PRIVATE = ["postgresql", "mariadb", "redis"]
+DATABASES = ["postgresql", "mariadb"]
+KEEP = """
+from tutorial.servers import Server
+server = Server({kind!r}, {program!r})
+print(server._process.pid, flush=True)
+input()
+"""
+
+
+@pytest.fixture(autouse=True)
+def temporary(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Path]:
+    """Have the servers keep their files in a folder of the test, which must be empty at its end."""
+    folder = Path(tempfile.mkdtemp(prefix="servers-"))  # pytest's own is closed to other users
+    folder.chmod(0o755)
+    monkeypatch.setenv("TMPDIR", str(folder))
+    monkeypatch.setattr(tempfile, "tempdir", None)
+    yield folder
+    assert list(folder.iterdir()) == []
+    folder.rmdir()
+
+
+def private(kind: str) -> Server:
+    reason = servers.missing(kind, private=True)
+    if reason:
+        pytest.skip(reason)
+    return Server(kind, servers.find_program(kind))
+
+
+def wheel(kind: str) -> Path:
+    """Return the program in the wheel, whatever else is installed."""
+    package = servers.WHEELS[kind][0]
+    for folder in servers._folders(kind):
+        for name in servers.PROGRAMS[kind]:
+            if package in folder and (found := shutil.which(name, path=folder)):
+                return Path(found)
+    pytest.skip(f"the wheel {package} is not installed")
+
+
+def execute(server: Server, statement: str) -> list:
+    engine = sa.create_engine(server.url)
+    with engine.begin() as connection:
+        result = connection.execute(sa.text(statement))
+        rows = result.all() if result.returns_rows else []
+    engine.dispose()
+    return rows
+
+
+def redis_client(url: str):
+    with Connection(url) as connection:
+        return connection.channel().client
+
+
+def gone(pids: list[int], within: float = 5) -> bool:
+    deadline = time.monotonic() + within
+    while time.monotonic() < deadline:
+        if not any(psutil.pid_exists(pid) and _alive(pid) for pid in pids):
+            return True
+        time.sleep(0.02)
+    return False
+
+
+def _alive(pid: int) -> bool:
+    try:
+        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
+
+
+def family(pid: int) -> list[int]:
+    return [pid, *(child.pid for child in psutil.Process(pid).children(recursive=True))]
+
+
+# Private servers
+
+
+@pytest.mark.parametrize("kind", DATABASES)
+def test_a_private_database_keeps_what_it_holds(kind: str) -> None:
+    with private(kind) as server:
+        url = server.url
+        execute(server, "CREATE TABLE kept (number INTEGER)")
+        execute(server, "INSERT INTO kept VALUES (1)")
+        server.restart()
+        execute(server, "INSERT INTO kept VALUES (2)")
+        server.kill()
+        with pytest.raises(sa.exc.OperationalError):
+            execute(server, "SELECT 1")
+        server.start()
+        assert server.url == url
+        assert execute(server, "SELECT number FROM kept ORDER BY number") == [(1,), (2,)]
+    with pytest.raises(ServerError, match="is closed: make a new one"):
+        server.start()
+
+
+def test_a_private_redis_keeps_what_it_holds() -> None:
+    with private("redis") as server:
+        redis_client(server.url).set("kept", "1")
+        server.restart()
+        assert redis_client(server.url).get("kept") == b"1"
+        server.kill()
+        server.start()
+        assert redis_client(server.url).get("kept") == b"1"
+
+
+@pytest.mark.parametrize("kind", ["postgresql", "redis"])
+def test_the_programs_in_the_wheels_run(kind: str) -> None:
+    with Server(kind, wheel(kind)) as server:
+        assert server.restart() is server
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="only root is refused")
+def test_root_can_start_a_program_that_only_root_can_read(tmp_path: Path) -> None:
+    program = wheel("postgresql")
+    package = program.parents[2]
+    closed = tmp_path / "closed"
+    shutil.copytree(program.parents[1], closed / package.name / program.parents[1].name)
+    libraries = package.with_name(f"{package.name}.libs")
+    shutil.copytree(libraries, closed / libraries.name)
+    closed.chmod(0o700)
+    with Server("postgresql", closed / program.relative_to(package.parent)) as server:
+        assert execute(server, "SELECT 1") == [(1,)]
+
+
+@pytest.mark.parametrize("kind", [*PRIVATE, "flower"])
+def test_the_password_is_shown_nowhere(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("CELERY_BROKER_URL", raising=False)
+    with private(kind) as server:
+        password = sa.make_url(server.url).password
+        assert password
+        assert len(password) > 20
+        assert password not in repr(server)
+        lines = [process.cmdline() for process in map(psutil.Process, family(server._process.pid))]
+        assert len(lines) >= 2
+        assert password not in repr(lines)
+
+
+@pytest.mark.parametrize("kind", PRIVATE)
+def test_nobody_enters_without_the_password(kind: str) -> None:
+    with private(kind) as server:
+        wrong = sa.make_url(server.url).set(password="wrong")
+        if kind in DATABASES:
+            with pytest.raises(sa.exc.OperationalError), sa.create_engine(wrong).connect():
+                pass
+        else:
+            with pytest.raises(Exception, match="invalid username-password"):
+                redis_client(wrong.render_as_string(hide_password=False)).get("kept")
+
+
+def test_flower_asks_for_the_password() -> None:
+    import requests
+
+    with private("flower") as flower:
+        assert requests.get(flower.url, timeout=10).status_code == 200
+        assert requests.get(flower.url.replace("tutorial:", "x:"), timeout=10).status_code == 401
+
+
+# Their end
+
+
+def test_a_server_that_nobody_holds_ends() -> None:
+    server = private("redis")
+    left = family(server._process.pid)
+    del server
+    assert gone(left)
+
+
+def killed_kernel(kind: str, program: Path, home: Path, delay: float | None = None) -> None:
+    """Kill a program that has a server, when it is ready or so many seconds after its start."""
+    code = KEEP.format(kind=kind, program=str(program))
+    if delay is None:
+        process, line = started(code, home)
+        left = family(int(line))
+        assert len(left) >= 2
+    else:
+        process = subprocess.Popen(
+            [sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+        )
+        time.sleep(delay)
+        left = family(process.pid)
+    process.send_signal(signal.SIGKILL)
+    process.communicate()
+    assert gone(left), [psutil.Process(pid).cmdline() for pid in left if psutil.pid_exists(pid)]
+
+
+def wait_until_empty(folder: Path) -> None:
+    deadline = time.monotonic() + 5
+    while any(folder.iterdir()) and time.monotonic() < deadline:
+        time.sleep(0.02)
+
+
+@pytest.mark.parametrize("kind", PRIVATE)
+def test_a_killed_kernel_leaves_no_server(kind: str, tmp_path: Path, temporary: Path) -> None:
+    private(kind).close()
+    program = servers.find_program(kind)
+    assert program
+    killed_kernel(kind, program, tmp_path)
+    wait_until_empty(temporary)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_fifty_killed_kernels_leave_no_server(tmp_path: Path, temporary: Path) -> None:
+    for trial in range(50):
+        kind = ["postgresql", "redis"][trial % 2]
+        # Every third one is killed while the server starts.
+        delay = 0.3 + 0.05 * (trial % 25) if trial % 3 == 0 else None
+        killed_kernel(kind, wheel(kind), tmp_path, delay)
+        wait_until_empty(temporary)
+        assert list(temporary.iterdir()) == []
+
+
+def test_a_forked_child_does_not_keep_it() -> None:
+    code = """
+import multiprocessing, time
+from tutorial import servers
+server = servers.redis(private=True)
+child = multiprocessing.get_context("fork").Process(target=time.sleep, args=(60,))
+child.start()
+print(server._process.pid, child.pid, flush=True)
+input()
+"""
+    if reason := servers.missing("redis", private=True):
+        pytest.skip(reason)
+    process, line = started(code, "")
+    supervisor, child = map(int, line.split())
+    left = family(supervisor)
+    process.kill()
+    process.wait()
+    try:
+        assert gone(left)
+    finally:
+        os.kill(child, signal.SIGKILL)
+        process.communicate()
+
+
+# Servers that the environment names
+
+
+@pytest.mark.parametrize("kind", DATABASES)
+def test_our_database_in_a_shared_server_goes_with_us(kind: str) -> None:
+    server_url(VARIABLES[kind])
+    with Server(kind) as server, Server(kind) as other:
+        assert server.url != other.url
+        execute(server, "CREATE TABLE kept (number INTEGER)")
+        with pytest.raises(ServerError, match="not ours to stop"):
+            server.stop()
+        if kind == "postgresql":
+            assert execute(server, "SHOW timezone") == [("UTC",)]
+    with pytest.raises(sa.exc.OperationalError, match=r"(?i)does not exist|unknown database"):
+        execute(server, "SELECT 1")
+
+
+def test_our_numbered_database_of_a_shared_redis_is_empty_and_ours_alone() -> None:
+    server_url(VARIABLES["redis"])
+    with Server("redis") as server, Server("redis") as other:
+        assert server.url != other.url
+        assert redis_client(server.url).dbsize() == 1  # the mark that it is taken
+    assert redis_client(server.url).dbsize() == 0
+
+
+def test_a_shared_rabbitmq_gives_us_a_virtual_host() -> None:
+    server_url(VARIABLES["rabbitmq"])
+    if not shutil.which("rabbitmqctl") or os.geteuid() != 0:
+        pytest.skip("rabbitmqctl is for root")
+    with Server("rabbitmq") as server:
+        with Connection(server.url) as connection:
+            connection.default_channel.queue_declare("tried")
+        assert "tutorial_" in server.url
+    with pytest.raises(NotAllowed), Connection(server.url) as connection:
+        connection.connect()
+
+
+@pytest.mark.parametrize("kind", DATABASES)
+def test_a_kernel_that_is_killed_leaves_nothing_in_a_shared_server(
+    kind: str, tmp_path: Path
+) -> None:
+    url = server_url(VARIABLES[kind])
+    code = f"""
+from tutorial.servers import Server
+server = Server({kind!r})
+print(server._process.pid, server.url.rpartition("/")[2], flush=True)
+input()
+"""
+    process, line = started(code, tmp_path)
+    supervisor, name = line.split()
+    process.kill()
+    process.communicate()
+    assert gone([int(supervisor)])
+    with pytest.raises(sa.exc.OperationalError), sa.create_engine(url.set(database=name)).connect():
+        pass
+
+
+# What is wrong, in one sentence
+
+
+@pytest.mark.parametrize(
+    "start", [servers.postgresql, servers.mariadb, servers.redis, servers.rabbitmq]
+)
+def test_without_any_server_it_says_what_to_install(
+    start: Callable[[], Server], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv(VARIABLES[start.__name__], raising=False)
+    monkeypatch.setattr(servers, "find_program", lambda kind: None)
+    with pytest.raises(ServerMissing) as raised:
+        start()
+    message = str(raised.value)
+    assert message.startswith("There is no ")
+    assert message.endswith(f", or name one in {VARIABLES[start.__name__]}.")
+
+
+@pytest.mark.parametrize(
+    ("kind", "url"),
+    [
+        ("postgresql", "postgresql+psycopg://ada:secret@127.0.0.1:1/test"),
+        ("mariadb", "mysql+pymysql://ada:secret@127.0.0.1:1/test"),
+        ("redis", "redis://:secret@127.0.0.1:1/0"),
+        ("rabbitmq", "amqp://ada:secret@127.0.0.1:1//"),
+    ],
+)
+def test_a_named_server_that_does_not_answer(
+    kind: str, url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(VARIABLES[kind], url)
+    with pytest.raises(ServerError, match=r"at .*127\.0\.0\.1:1/.* does not answer: ") as raised:
+        Server(kind)
+    assert "secret" not in str(raised.value)
+
+
+def test_a_program_that_does_not_start(tmp_path: Path) -> None:
+    program = tmp_path / "redis-server"
+    program.write_text("#!/bin/sh\necho no room on the disk\nexit 1\n")
+    program.chmod(0o755)
+    with pytest.raises(ServerError, match=r"Redis did not start.*\nno room on the disk"):
+        Server("redis", program)
+
+
+def test_importing_the_module_starts_nothing(tmp_path: Path) -> None:
+    done = python("import sys, tutorial.servers; print('celery' in sys.modules)", tmp_path)
+    assert done.stdout == "False\n"

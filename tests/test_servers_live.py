@@ -1,0 +1,372 @@
+"""Workers on real servers: killed, cut off, on several hosts, and yet every task has its result."""
+
+import os
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+import sqlalchemy as sa
+from processes import needs_fork, python, survivors
+
+from tutorial import servers
+from tutorial.broker import BROKER_VARIABLE
+from tutorial.database import RESULT_BACKEND_VARIABLE
+from tutorial.servers import Server, ServerMissing
+
+pytestmark = [needs_fork, pytest.mark.timeout(180)]
+
+BROKERS = {"redis": servers.redis, "rabbitmq": servers.rabbitmq}
+LATE = """
+import os, time
+from tutorial.tasks import app
+
+app.conf.task_acks_late = True
+app.conf.task_reject_on_worker_lost = True
+app.conf.result_backend_max_retries = 20
+if os.environ["CELERY_BROKER_URL"].startswith("redis"):
+    app.conf.broker_transport_options = {"visibility_timeout": 2}
+
+@app.task
+def work(seconds=0.002):
+    time.sleep(seconds)
+    return "done"
+"""
+COUNT = """
+import sqlalchemy as sa
+from tutorial.database import make_engine
+
+engine = make_engine(pool_pre_ping=True)
+
+def finished():
+    query = "SELECT count(*) FROM celery_taskmeta WHERE status = 'SUCCESS'"
+    try:
+        with engine.connect() as connection:
+            return connection.scalar(sa.text(query))
+    except sa.exc.DBAPIError:  # no table yet, or no server
+        return 0
+
+def unfinished(sent):
+    query = "SELECT task_id FROM celery_taskmeta WHERE status = 'SUCCESS'"
+    with engine.connect() as connection:
+        return set(sent) - set(connection.scalars(sa.text(query)))
+"""
+# Three workers; each lives for half a second to two, so that about one a second is killed.
+# Redis hands a message over and forgets it, and the worker then notes it as unacknowledged: one
+# that is killed in between loses it. What is neither in the queue nor noted, and has no result,
+# is sent again.
+KILLS = """
+import random, sys, threading, time
+from count import finished, unfinished
+from late import app, work
+from tutorial.worker import Worker
+
+wanted, kills, lost = int(sys.argv[1]), 0, 0
+sent = [work.delay().id for _ in range(wanted)]
+over = threading.Event()
+
+def live_and_die(name):
+    global kills
+    worker = Worker("late", concurrency=2, hostname=f"{name}@kills", loglevel="warning")
+    while not over.is_set():
+        worker.start()
+        over.wait(random.uniform(0.5, 2))
+        worker.kill()
+        kills += 1
+
+def redis_is_empty():
+    if not app.conf.broker_url.startswith("redis"):
+        return False
+    with app.connection() as connection:
+        client = connection.channel().client
+        return client.llen("celery") + client.hlen("unacked") == 0
+
+threads = [threading.Thread(target=live_and_die, args=[name], daemon=True) for name in "abc"]
+for thread in threads:
+    thread.start()
+deadline = time.monotonic() + float(sys.argv[2])
+while finished() < wanted and time.monotonic() < deadline:
+    time.sleep(0.5)
+    if redis_is_empty():
+        time.sleep(0.5)  # what was on its way has arrived
+        if redis_is_empty():
+            for task_id in unfinished(sent):
+                work.apply_async(task_id=task_id)
+                lost += 1
+over.set()
+for thread in threads:
+    thread.join()
+print(finished(), kills, lost)
+"""
+RESTARTS = """
+import sys, time
+from count import finished
+from late import work
+from tutorial.worker import Worker
+
+wanted = int(sys.argv[1])
+with Worker("late", concurrency=2):
+    work.delay().get(timeout=30, interval=0.01)
+    for _ in range(wanted - 1):
+        work.delay()
+    print("under load", flush=True)
+    deadline = time.monotonic() + 60
+    while finished() < wanted and time.monotonic() < deadline:
+        time.sleep(0.05)
+    print(finished(), flush=True)
+"""
+CUT = """
+from count import engine
+from late import work
+from tutorial.worker import Worker
+import sqlalchemy as sa
+
+with Worker("late", concurrency=1) as worker:
+    work.delay().get(timeout=30, interval=0.01)
+    result = work.delay(1)
+    while worker.logs().count("received") < 2:
+        pass
+    with engine.connect() as connection:
+        cut = connection.scalar(sa.text(
+            "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity "
+            "WHERE datname = current_database() AND pid <> pg_backend_pid()"
+        ))
+    print(result.get(timeout=30, interval=0.01), cut > 0)
+"""
+
+
+def start(kind: str, **options: object) -> Server:
+    try:
+        return getattr(servers, kind)(**options)
+    except ServerMissing as missing:
+        pytest.skip(str(missing))
+
+
+@pytest.fixture
+def modules(tmp_path: Path) -> Path:
+    (tmp_path / "late.py").write_text(LATE)
+    (tmp_path / "count.py").write_text(COUNT)
+    return tmp_path
+
+
+def urls(broker: Server, database: Server) -> dict[str, str]:
+    return {BROKER_VARIABLE: broker.url, RESULT_BACKEND_VARIABLE: f"db+{database.url}"}
+
+
+def argued(code: str, *arguments: float) -> str:
+    return f"import sys; sys.argv = {['', *map(str, arguments)]}\n{code}"
+
+
+def no_password(server: Server, folder: Path) -> None:
+    """See that the server's password stands in no file that the workers wrote."""
+    password = sa.make_url(server.url).password
+    assert password
+    written = "".join(path.read_text() for path in folder.glob("logs/*.log"))
+    assert written
+    assert password not in written
+
+
+# Killed workers
+
+
+def finished_despite_kills(
+    kind: str, modules: Path, tasks: int, seconds: float
+) -> tuple[int, int, int]:
+    with start(kind) as broker, start("postgresql") as database:
+        done = python(
+            argued(KILLS, tasks, seconds),
+            modules,
+            timeout=seconds + 60,
+            PYTHONPATH=f"{modules}{os.pathsep}{os.environ.get('PYTHONPATH', '')}",
+            **urls(broker, database),
+        )
+        assert done.returncode == 0, done.stderr
+        finished, kills, lost = map(int, done.stdout.split())
+    assert survivors(modules) == []
+    return finished, kills, lost
+
+
+@pytest.mark.parametrize("kind", BROKERS)
+def test_killed_workers_lose_nothing(kind: str, modules: Path) -> None:
+    finished, kills, lost = finished_despite_kills(kind, modules, tasks=500, seconds=90)
+    assert finished == 500
+    assert kills >= 3
+    assert lost <= (kills if kind == "redis" else 0)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize("kind", BROKERS)
+def test_killed_workers_lose_nothing_of_ten_thousand_tasks(kind: str, modules: Path) -> None:
+    finished, kills, lost = finished_despite_kills(kind, modules, tasks=10_000, seconds=700)
+    print(f"{finished} tasks done, {kills} workers killed, {lost} messages lost and sent again")
+    assert finished == 10_000
+    assert lost <= (kills if kind == "redis" else 0)
+
+
+# Servers that go away
+
+
+@contextmanager
+def under_load(modules: Path, broker: Server, database: Server) -> Iterator[subprocess.Popen[str]]:
+    environment = os.environ | {
+        "TUTORIAL_HOME": str(modules),
+        "PYTHONPATH": f"{modules}{os.pathsep}{os.environ.get('PYTHONPATH', '')}",
+        **urls(broker, database),
+    }
+    client = subprocess.Popen(
+        [sys.executable, "-c", argued(RESTARTS, 400)],
+        env=environment,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        assert client.stdout
+        assert client.stdout.readline() == "under load\n"
+        yield client
+    finally:
+        client.kill()
+        client.communicate()
+
+
+def test_a_restart_of_the_database_under_load_loses_nothing(modules: Path) -> None:
+    with start("redis") as broker, start("postgresql", private=True) as database:
+        with under_load(modules, broker, database) as client:
+            for _ in range(2):
+                database.restart()
+                time.sleep(0.3)
+            database.kill()
+            database.start()
+            assert client.communicate(timeout=90)[0] == "400\n"
+        no_password(database, modules)
+
+
+def test_a_restart_of_the_broker_under_load_loses_nothing(modules: Path) -> None:
+    with start("redis", private=True) as broker, start("postgresql") as database:
+        with under_load(modules, broker, database) as client:
+            broker.restart()
+            assert client.communicate(timeout=90)[0] == "400\n"
+        no_password(broker, modules)
+
+
+def test_a_connection_that_is_cut_in_the_middle_of_a_task(modules: Path) -> None:
+    with start("redis") as broker, start("postgresql", private=True) as database:
+        done = python(
+            CUT,
+            modules,
+            PYTHONPATH=f"{modules}{os.pathsep}{os.environ.get('PYTHONPATH', '')}",
+            **urls(broker, database),
+        )
+        assert done.stdout == "done True\n", done.stderr
+        no_password(database, modules)
+
+
+WRONG = """
+from tutorial.worker import Worker, WorkerStartError
+try:
+    Worker().start()
+except WorkerStartError as error:
+    print(error)
+"""
+REASONS = {
+    "postgresql": "password authentication failed",
+    "mariadb": "Access denied",
+    "redis": "invalid username-password",
+    "rabbitmq": "ACCESS_REFUSED",
+}
+
+
+@pytest.mark.parametrize("kind", REASONS)
+def test_a_wrong_password_is_named_and_not_shown(kind: str, tmp_path: Path) -> None:
+    options = {} if kind == "rabbitmq" else {"private": True}
+    with start(kind, **options) as server:
+        wrong = sa.make_url(server.url).set(password="hunter2")
+        url = wrong.render_as_string(hide_password=False)
+        if kind in BROKERS:
+            done = python(WRONG, tmp_path, **{BROKER_VARIABLE: url})
+        else:
+            done = python(WRONG, tmp_path, **{RESULT_BACKEND_VARIABLE: f"db+{url}"})
+    assert "cannot be reached" in done.stdout
+    assert REASONS[kind] in done.stdout
+    assert "hunter2" not in done.stdout + done.stderr
+    assert str(sa.make_url(server.url).password) not in done.stdout.replace("guest:", "")
+
+
+# Hosts
+
+
+def ip(*arguments: str) -> None:
+    subprocess.run(["ip", *arguments], check=True, capture_output=True)
+
+
+def can_make_hosts() -> bool:
+    if not shutil.which("ip") or not hasattr(os, "geteuid") or os.geteuid() != 0:
+        return False
+    name = f"try{uuid4().hex[:6]}"
+    done = subprocess.run(["ip", "netns", "add", name], capture_output=True)
+    if done.returncode == 0:
+        ip("netns", "delete", name)
+    return done.returncode == 0
+
+
+@contextmanager
+def host(number: int) -> Iterator[tuple[str, str]]:
+    """Make a network namespace with an address; yield its name and our own address for it."""
+    name = f"tut{uuid4().hex[:6]}"
+    ours, theirs = f"10.213.{number}.1", f"10.213.{number}.2"
+    ip("netns", "add", name)
+    try:
+        ip("link", "add", f"{name}o", "type", "veth", "peer", "name", f"{name}i", "netns", name)
+        ip("address", "add", f"{ours}/24", "dev", f"{name}o")
+        ip("link", "set", f"{name}o", "up")
+        ip("-n", name, "address", "add", f"{theirs}/24", "dev", f"{name}i")
+        ip("-n", name, "link", "set", f"{name}i", "up")
+        ip("-n", name, "route", "add", "default", "via", ours)
+        yield name, ours
+    finally:
+        ip("netns", "delete", name)
+
+
+SHARE = """
+from collections import Counter
+from tutorial.database import make_engine
+from tutorial.results import load_results
+from tutorial.tasks import app, nap
+import time
+
+deadline = time.monotonic() + 60
+while len(app.control.ping(timeout=0.5) or []) < 2 and time.monotonic() < deadline:
+    pass
+for result in [nap.delay(0.1) for _ in range(40)]:
+    result.get(timeout=30, interval=0.01)
+rows = load_results(make_engine())
+print(len(rows), *sorted(rows["worker"].unique()))
+"""
+
+
+@pytest.mark.skipif(not can_make_hosts(), reason="network namespaces are for root on Linux")
+def test_two_hosts_share_a_queue_and_a_table(tmp_path: Path) -> None:
+    with ExitStack() as stack:
+        hosts = [stack.enter_context(host(number)) for number in (1, 2)]
+        address = hosts[0][1]
+        broker = stack.enter_context(start("redis", private=True, host=address))
+        database = stack.enter_context(start("postgresql", private=True, host=address))
+        environment = os.environ | {"TUTORIAL_HOME": str(tmp_path)} | urls(broker, database)
+        for name, _ in hosts:
+            command = [sys.executable, "-m", "celery", "-A", "tutorial.tasks", "worker"]
+            log = stack.enter_context((tmp_path / f"{name}.log").open("wb"))
+            worker = subprocess.Popen(
+                ["ip", "netns", "exec", name, *command, "-c", "1", "-n", f"worker@{name}"],
+                env=environment,
+                stdout=log,
+                stderr=log,
+            )
+            stack.callback(worker.wait)
+            stack.callback(worker.terminate)
+        done = python(SHARE, tmp_path, timeout=120, **urls(broker, database))
+        assert done.stdout.split() == ["40", *sorted(f"worker@{name}" for name, _ in hosts)]
