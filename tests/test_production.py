@@ -112,10 +112,9 @@ def words(name: str, authority: trustme.CA, url: str, **tls: Any) -> bytes:
         url = url.format(door.getsockname()[1])
         server = Thread(target=listen, daemon=True)
         server.start()
+        # The conversation ends early, and each driver has an error of its own for it.
         with (
-            suppress(
-                Exception
-            ),  # The conversation ends early, and each driver has an error of its own for it.
+            suppress(Exception),
             Connection(url, connect_timeout=10, **tls) as broker,
         ):
             broker.connect()
