@@ -31,6 +31,7 @@ CHAPTERS = [
     "09-crashes",
     "10-servers",
     "11-production",
+    "12-capacity",
 ]
 OPENING_ROWS = ["What you'll do", "What you'll learn", "Prerequisites", "Time"]
 MINUTES = range(5, 31)

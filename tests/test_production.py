@@ -19,7 +19,6 @@ import pytest
 import sqlalchemy as sa
 import trustme
 from kombu import Connection
-from kombu.exceptions import OperationalError
 from processes import environment, needs_fork, python, survivors
 
 from tutorial import servers
@@ -113,11 +112,12 @@ def words(name: str, authority: trustme.CA, url: str, **tls: Any) -> bytes:
         url = url.format(door.getsockname()[1])
         server = Thread(target=listen, daemon=True)
         server.start()
+        # The conversation ends early, and each driver has an error of its own for it.
         with (
-            suppress(OSError, OperationalError),
+            suppress(Exception),
             Connection(url, connect_timeout=10, **tls) as broker,
         ):
-            broker.default_channel  # noqa: B018
+            broker.connect()
         server.join(20)
     return b"".join(heard)
 

@@ -104,7 +104,8 @@ def _figures(app: Celery, engine: sa.Engine, rows: int) -> dict[str, Any]:
         vacuum = COUNT_PAGES["postgresql"]
         figures["then vacuum, s"] = _seconds(lambda: _execute(engine, vacuum))
         assert kept == count_results(engine).sum()  # both ways leave the same
-    assert count_results(engine).sum() == rows - rows // 10
+    deleted = rows - count_results(engine).sum()
+    assert abs(deleted - rows // 10) <= 4  # MariaDB stores no fractions of a second
     return figures
 
 
