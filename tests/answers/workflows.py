@@ -18,7 +18,7 @@ with results.connect() as connection:
 """
 CHORD = """
 numbers = [add.s(n, n) for n in (1, 2, 3)]
-answer = chord(numbers, total.s()).apply_async(max_retries=20, interval=0.5)
+report = chord(numbers, total.s()).apply_async(max_retries=20, interval=0.5)
 """
 LIMITS = "max_retries=20, interval=0.5"
 
@@ -114,16 +114,16 @@ ANSWERS = {
             CHORD.replace(".apply_async(max_retries=20, interval=0.5)", ""): "is a signature",
             CHORD.replace("(1, 2, 3)", "range(3)"): "The header is add(0, 0), add(1, 1), add(2, 2)",
             CHORD.replace(LIMITS, f"{LIMITS}, queue='math'"): "in the queue 'math'",
-            "answer = group(add.s(n, n) for n in (1, 2, 3)).apply_async()": (
+            "report = group(add.s(n, n) for n in (1, 2, 3)).apply_async()": (
                 "and not what sending a chord returns"
             ),
             CHORD.replace("total.s()", "add.s(6)"): "The body of the chord is tutorial.tasks.add",
-            "answer = total.delay([2, 4, 6])": "not the body of a chord",
+            "report = total.delay([2, 4, 6])": "not the body of a chord",
         },
         right=[
             CHORD.replace(LIMITS, "max_retries=4"),
             CHORD.replace(LIMITS, "max_retries=19, interval=1"),
-            "answer = chord(add.s(n, n) for n in (1, 2, 3))(total.s(), max_retries=8, interval=2)",
+            "report = chord(add.s(n, n) for n in (1, 2, 3))(total.s(), max_retries=8, interval=2)",
         ],
     ),
 }

@@ -36,7 +36,7 @@ LINKS = [(ADD, [10, 20]), (ADD, [30, 3]), (DIVIDE, [33, 11])]
 )
 def exercise_1(answer: AsyncResult) -> str:
     """See that a chain of three tasks was sent, and that each handed on its result."""
-    _is_sent(answer, "a chain")
+    _is_sent(answer, "answer", "a chain")
     tasks = [answer]
     while isinstance(tasks[0].parent, AsyncResult):
         tasks.insert(0, tasks[0].parent)
@@ -57,11 +57,11 @@ def exercise_1(answer: AsyncResult) -> str:
     return "Three rows, and each task got the result of the one before: 30, 33 and 3.0."
 
 
-def _is_sent(answer: Any, what: str) -> None:
+def _is_sent(answer: Any, name: str, what: str) -> None:
     if isinstance(answer, Signature):
-        raise Wrong("`answer` is a signature, a call that is not made yet: it must be sent.")
+        raise Wrong(f"`{name}` is a signature, a call that is not made yet: it must be sent.")
     if not isinstance(answer, AsyncResult):
-        raise Wrong(f"`answer` is {shown(answer)}, and not what sending {what} returns.")
+        raise Wrong(f"`{name}` is {shown(answer)}, and not what sending {what} returns.")
 
 
 def _in_default_queue(task_ids: Collection[str]) -> pd.DataFrame:
@@ -195,12 +195,12 @@ LOOKS = (5, 20)  # seconds for which chord_unlock must look at least, and may lo
         "So the last look comes 1 + max_retries * interval seconds after the sending.",
     ],
 )
-def exercise_4(answer: AsyncResult) -> str:
+def exercise_4(report: AsyncResult) -> str:
     """See that a chord was sent that neither gives up early nor looks for ever."""
-    _is_sent(answer, "a chord")
+    _is_sent(report, "report", "a chord")
     messages = load_messages(queue_engine())
     unlocks = messages[messages["name"] == UNLOCK]
-    own = [row for _, row in unlocks.iterrows() if _body_id(row["args"]) == answer.id]
+    own = [row for _, row in unlocks.iterrows() if _body_id(row["args"]) == report.id]
     if not own:
         raise Wrong(
             "There is no message of chord_unlock for this task: it is not the body of a chord."
@@ -209,7 +209,7 @@ def exercise_4(answer: AsyncResult) -> str:
     if unlock["args"][1]["task"] != TOTAL:
         raise Wrong(f"The body of the chord is {unlock['args'][1]['task']}, not total.")
     _in_default_queue([unlock["task_id"]])
-    header = _in_default_queue([task.id for task in answer.parent])
+    header = _in_default_queue([task.id for task in report.parent])
     found = sorted(_words(*task) for task in zip(header["name"], header["args"], strict=True))
     right = [_words(ADD, [n, n]) for n in range(1, 4)]
     if found != right:
