@@ -35,7 +35,7 @@ CHAPTERS = [
 ]
 OPENING_ROWS = ["What you'll do", "What you'll learn", "Prerequisites", "Time"]
 MINUTES = range(5, 31)
-CELLS = range(12, 42)
+CELLS = range(12, 43)
 LINES = range(1, 13)  # of code in a cell
 WORDS = (8, 30)  # of prose for each line of code, at least and at most
 SECONDS_ASLEEP = 2  # in all cells of a chapter together

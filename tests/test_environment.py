@@ -64,7 +64,7 @@ def test_the_installed_course_asks_for_the_same() -> None:
 def test_binder_installs_the_course_itself() -> None:
     path = COURSE / "postBuild"
     assert os.access(path, os.X_OK)
-    install = "python -m pip install --no-deps --editable ."
+    install = 'python -m pip install --editable ".[servers]"'
     assert path.read_text(encoding="utf-8").splitlines()[-1] == install
     assert install in README
 
