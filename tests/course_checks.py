@@ -40,6 +40,10 @@ LINES = range(1, 13)  # of code in a cell
 WORDS = (8, 30)  # of prose for each line of code, at least and at most
 SECONDS_ASLEEP = 2  # in all cells of a chapter together
 RAISES = "raises-exception"
+EXERCISES = (
+    "First come the [exercises of this chapter]({}), which say of each answer whether it is "
+    "right, and if not, why."
+)
 HOSTS = {
     "docs.celeryq.dev",
     "docs.kombu.me",
@@ -214,6 +218,16 @@ def check_ending(chapter: Chapter) -> list[str]:
     last = headings("\n\n".join(cell.source for cell in cells if cell.cell_type == "markdown"))
     if last[-2:] != [(2, "Recap"), (2, "What's next")] or cells[-1].cell_type != "markdown":
         return ["the notebook does not end with '## Recap' and '## What's next'"]
+    return []
+
+
+def check_exercises(chapter: Chapter) -> list[str]:
+    """What comes next are the chapter's exercises, in the same words everywhere."""
+    exercises = f"exercises/{chapter.path.name}"
+    following = chapter.prose.rpartition("## What's next\n\n")[2].partition("\n")[0]
+    exist = (chapter.path.parent / exercises).exists()
+    if exist and following != EXERCISES.format(exercises):
+        return [f"what's next does not begin with a sentence that links to {exercises}"]
     return []
 
 

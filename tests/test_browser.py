@@ -19,10 +19,12 @@ from pathlib import Path
 
 import nbformat
 import pytest
+from nbformat import NotebookNode
 from PIL import Image
 from playwright.sync_api import Browser, Error, Locator, Page, ViewportSize, expect, sync_playwright
 from test_course_run import MARK, processes
 
+from tutorial.exercises.exercise import SOURCES
 from tutorial.workspace import COURSE
 
 PROGRAMS = ["chromium", "chromium-browser", "google-chrome"]
@@ -77,6 +79,30 @@ def test_the_course_in_jupyterlab(course: Path, browser: Browser) -> None:
         assert popups == ["Restart Kernel?"] * 2, "only these were asked for"
         page.close()
         assert any("ipykernel" in process for process in processes(course))
+    assert wait(lambda: not processes(course), seconds=10), processes(course)
+
+
+def test_nbgraders_validate_button(course: Path, browser: Browser) -> None:
+    exercises = course / "notebooks" / "exercises"
+    name = "01-engine"  # which starts no worker
+    solved = with_solutions(read(exercises / f"{name}.ipynb"), read(SOURCES / f"{name}.ipynb"))
+    nbformat.write(solved, exercises / "solved.ipynb")
+    with jupyterlab(course) as address:
+        page = browser.new_page(viewport=SCREEN)
+        page.set_default_timeout(PATIENCE * 1000)
+        page.goto(address.replace("00-start-here", f"exercises/{name}"))
+        for file, says, failures in [
+            (name, "Not attempted: `url` must still be made", 3),
+            ("solved", "Success! Your notebook passes all the tests.", 0),
+        ]:
+            page.locator(f".jp-DirListing-item[title^='Name: {file}.ipynb']").dblclick()
+            expect(tab(page)).to_have_text(f"{file}.ipynb")
+            notebook(page).locator(".validate-button").click()
+            dialog = page.locator(".jp-Dialog")
+            expect(dialog).to_contain_text(says)
+            assert dialog.get_by_text("The following cell failed:").count() == failures
+            dialog.locator(".jp-mod-accept").click()
+        page.close()
     assert wait(lambda: not processes(course), seconds=10), processes(course)
 
 
@@ -158,6 +184,18 @@ def learner_environment(course: Path, home: Path) -> dict[str, str]:
     return environment | {"JUPYTERLAB_SETTINGS_DIR": str(home / "settings")}
 
 
+def read(path: Path) -> NotebookNode:
+    return nbformat.read(path, as_version=4)
+
+
+def with_solutions(notebook: NotebookNode, source: NotebookNode) -> NotebookNode:
+    """Put the solutions of a source into the notebook that learners get."""
+    for cell, original in zip(notebook.cells, source.cells, strict=True):
+        if cell.metadata.get("nbgrader", {}).get("solution"):
+            cell.source = original.source
+    return notebook
+
+
 def shut_down(address: str) -> None:
     """Stop the server as its own menu does, in the same way on every system."""
     url, token = re.split(r"/lab/.*token=", address)
@@ -212,7 +250,7 @@ def run_all(page: Page, command: str) -> None:
 
 def complaints(path: Path) -> list[str]:
     """Return what a saved notebook says of errors, warnings, and cells that did not run."""
-    code = [cell for cell in nbformat.read(path, as_version=4).cells if cell.cell_type == "code"]
+    code = [cell for cell in read(path).cells if cell.cell_type == "code"]
     found = [
         output.get("evalue") or output.text
         for cell in code

@@ -1,5 +1,6 @@
 """The versions for learners, and a class of five that nbgrader grades from end to end."""
 
+import csv
 import json
 import subprocess
 import sys
@@ -219,12 +220,18 @@ def test_a_class_of_five_gets_the_expected_marks(course: Path, tmp_path: Path) -
         timeout=150,
     )
     assert done.returncode == 0, done.stdout + done.stderr
+    export = [sys.executable, "-m", "nbgrader", "export"]
+    subprocess.run(export, cwd=course, env=environment(home), check=True, timeout=60)
     marks = json.loads(done.stdout.splitlines()[-1])
     found = {
         student: [of[f"add-{number}-check"] for number in range(1, 5)]
         for student, of in marks.items()
     }
     assert found == {student: expected for student, (_, expected) in CLASS.items()}
+    with (course / "grades.csv").open(encoding="utf-8", newline="") as lines:
+        rows = [row for row in csv.DictReader(lines) if row["assignment"] == ASSIGNMENT]
+    exported = {row["student_id"]: (float(row["score"]), float(row["max_score"])) for row in rows}
+    assert exported == {student: (sum(points), 8) for student, (_, points) in CLASS.items()}
     assert survivors(home) == []
     feedback = course / "feedback" / "wrong" / ASSIGNMENT / f"{ASSIGNMENT}.html"
     assert "arguments [20, 20]" in feedback.read_text(encoding="utf-8")

@@ -95,6 +95,7 @@ def good_notebook() -> NotebookNode:
         "| **Prerequisites** | [Chapter 02](#A-task) |",
         "| **Time** | 15 minutes |",
     ]
+    exercises = course_checks.EXERCISES.format(f"exercises/{NAME}.ipynb")
     cells = [
         new_markdown_cell("\n".join(opening)),
         code('from tutorial.workspace import open_workspace\n\n_ = open_workspace("03-add")'),
@@ -107,7 +108,7 @@ def good_notebook() -> NotebookNode:
         new_markdown_cell("See [the manual](https://docs.celeryq.dev/en/stable/)."),
         code("import time\n\ntime.sleep(0.1)"),
         new_markdown_cell("## Recap\n\nOne task."),
-        new_markdown_cell("## What's next\n\nMore of them."),
+        new_markdown_cell(f"## What's next\n\n{exercises}\n\nMore of them."),
     ]
     run = [cell for cell in cells if cell.cell_type == "code"]
     for count, cell in enumerate(run, start=1):
@@ -121,6 +122,8 @@ def good_notebook() -> NotebookNode:
 def saved(notebook: NotebookNode, folder: Path, name: str = NAME) -> Chapter:
     path = folder / f"{name}.ipynb"
     path.write_bytes(serialize(notebook))
+    (folder / "exercises").mkdir(exist_ok=True)
+    (folder / "exercises" / path.name).touch()
     return Chapter.read(path)
 
 
@@ -193,6 +196,9 @@ BAD = [
     ("check_ending", "no recap", replaced(10, "Recap", "Summary")),
     ("check_ending", "nothing next", without(11)),
     ("check_ending", "code at the end", code_at_the_end),
+    ("check_exercises", "another chapter's", replaced(11, "exercises/03", "exercises/04")),
+    ("check_exercises", "other words", replaced(11, "First come", "There are")),
+    ("check_exercises", "not first", replaced(11, "First come", "More.\n\nFirst come")),
     ("check_headings", "two titles", replaced(10, "One task.", "# Another title")),
     ("check_headings", "a level left out", replaced(6, "### Failing", "#### Failing")),
     ("check_headings", "a heading twice", replaced(6, "### Failing", "### A task")),

@@ -1,0 +1,102 @@
+"""Answers to the exercises of chapter 00."""
+
+from exercise_runs import Answers
+
+GET = "total = answer.get(timeout=10, interval=0.002)"
+IMPORT = "\nfrom tutorial.database import make_engine\n\n"
+COUNT = """
+results = load_results(engine)
+own = results[results["worker"] == hostname]
+return len(own[own["status"] == "SUCCESS"])
+"""
+QUERY = """
+import sqlalchemy as sa
+
+query = sa.text(
+    "SELECT count(*) FROM celery_taskmeta WHERE worker = :name AND status = 'SUCCESS'"
+)
+with engine.connect() as connection:
+    return connection.scalar(query, {"name": hostname})
+"""
+LOOP = """
+count = 0
+for row in load_results(engine).itertuples():
+    if row.worker == hostname and row.status == "SUCCESS":
+        count += 1
+return count
+"""
+
+ANSWERS = {
+    1: Answers(
+        wrong={
+            "answer = total = add(number, 2)": "`answer` is the sum itself",
+            f"answer = add\n{GET.replace('answer.get', 'add.delay(number, 2).get')}": (
+                "and not the slip"
+            ),
+            f"answer = add.delay(40, 2)\n{GET}": "with the arguments [40, 2]",
+            "answer = add.delay(number, '2')\ntotal = number + 2": "'2']",
+            "answer = add.apply_async((number, 2), queue='math')\ntotal = number + 2": "has no row",
+            f"answer = add.apply((number, 2))\n{GET}": "no worker has done it",
+            f"answer = add.delay(number, 3)\n{GET}": ", 3]",
+            f"from tutorial.tasks import divide\n\nanswer = divide.delay(number, 2)\n{GET}": (
+                "asked for tutorial.tasks.divide"
+            ),
+            "answer = total = add.delay(number, 2)": "`total` is a slip and not the sum",
+            "answer = add.delay(number, 2)\ntotal = answer.state": "`total` is 'PENDING'",
+            "answer = add.delay(number, 2)\ntotal = str(number + 2)": "and the row says",
+            "answer = add.delay(number, 2)\ntotal = 42": "`total` is 42",
+        },
+        right=[
+            f"answer = add.delay(2, number)\n{GET}",
+            f"answer = add.apply_async(kwargs={{'x': number, 'y': 2}})\n{GET}",
+        ],
+    ),
+    2: Answers(
+        wrong={
+            'queue_file = "queue.db"\nresults_file = "results.db"': "the relative path 'queue.db'",
+            'queue_file = home / "results.db"\nresults_file = home / "queue.db"': (
+                "no table kombu_message, but ['celery_taskmeta'"
+            ),
+            'queue_file = home / "queue.db"\nresults_file = home / "result.db"': (
+                "there is no 'result.db'"
+            ),
+            'queue_file = results_file = home / "queue.db"': "has no table celery_taskmeta",
+            "queue_file = results_file = home": "`queue_file` leads to no file",
+            'queue_file = results_file = sorted(home.glob("*.db"))': "and not a path",
+            'queue_file = home / "logs" / "celery@notebook.log"\n'
+            'results_file = home / "results.db"': "'celery@notebook.log' is no database",
+            'import shutil\n\n(home / "files").mkdir(exist_ok=True)\n'
+            'queue_file = shutil.copy(home / "queue.db", home / "files")\n'
+            'results_file = home / "results.db"': "of another workspace, in the folder 'files'",
+            f"{IMPORT}queue_file = results_file = make_engine()": "and not a path",
+        },
+        right=[
+            'queue_file = f"{home}/queue.db"\nresults_file = f"{home}/results.db"',
+            'queue_file, results_file = sorted(home.glob("*.db"))',
+            f'{IMPORT}queue_file = home / "queue.db"\nresults_file = make_engine().url.database',
+        ],
+    ),
+    3: Answers(
+        wrong={
+            "return 2": "For celery@ada-2 it returns 2, and 1 is right",
+            "return len(load_results(engine))": "For celery@ada it returns 5",
+            COUNT.replace('[own["status"] == "SUCCESS"]', ""): "returns 3, and 2 is right",
+            COUNT.replace('results[results["worker"] == hostname]', "results"): "returns 3, and 2",
+            COUNT.replace('== "SUCCESS"', '!= "FAILURE"'): "For celery@ada-2 it returns 2",
+            COUNT.replace("load_results(engine)", "load_results(make_engine())").replace(
+                "\n", IMPORT, 1
+            ): "returns 0",
+            COUNT.replace("hostname", '"celery@notebook"'): "returns 0, and 2",
+            COUNT.replace(
+                'results["worker"] == hostname', 'results["worker"].str.contains(hostname)'
+            ): ("For celery@ada it returns 3, and 2"),
+            COUNT.replace('"SUCCESS"', "'success'"): "returns 0, and 2",
+            COUNT.replace("return len", "print"): "returns None, and not a whole number",
+            COUNT.replace('"worker"', '"hostname"'): "raised KeyError: 'hostname'",
+            COUNT.replace("return len(", "return ("): ("and not a whole number"),
+            'done = load_results(engine, status="SUCCESS")\n'
+            "return int(done['worker'].value_counts()[hostname])": "raised KeyError",
+        },
+        right=[COUNT, QUERY, LOOP],
+    ),
+}
