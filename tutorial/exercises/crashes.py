@@ -56,8 +56,9 @@ def exercise_1(lost: list[str]) -> str:
 def _list_of_ids(value: Any, name: str) -> list[str]:
     if not isinstance(value, list | tuple | set):
         raise Wrong(f"{name} is of the type {type(value).__name__}, and not a list of task ids.")
-    if not all(isinstance(each, str) for each in value):
-        raise Wrong(f"{name} holds {shown(next(iter(value)))}: a task id is a text.")
+    for each in value:
+        if not isinstance(each, str):
+            raise Wrong(f"{name} holds {shown(each)}: a task id is a text.")
     return list(value)
 
 
