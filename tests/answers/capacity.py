@@ -52,7 +52,7 @@ ANSWERS = {
     1: Answers(
         wrong={
             "return 62.1": "days_left(0, 400.0) is 62.1, and the ids last for 62.13",
-            "print((2**31 - 1 - last_id) / rate / 86400)": "without `return` a function gives",
+            "print((2**31 - 1 - last_id) / rate / 86400)": "`return` a function gives",
             "return f'{(2**31 - 1 - last_id) / rate / 86400}'": "and not a number.",
             "return (2**31 - 1 - last_id) / rate / 86400": "raised ZeroDivisionError",
             DAYS.replace(" * 60 * 60 * 24", ""): "that is the number of seconds",
@@ -81,7 +81,7 @@ ANSWERS = {
             BYTES.replace(" / count(*)", ""): "all rows take together",
             BYTES.replace(" / count(*)", "").replace(" - freelist_count", ""): "of the whole file",
             BYTES.replace("{size}", "1024"): "and a row takes",
-            BYTES.replace("{size}", "1").replace("return ", ""): "without `return` a function gives",
+            BYTES.replace("{size}", "1").replace("return ", ""): "`return` a function gives",
             BYTES.replace("return connection", "return str(connection").replace(
                 "(query))", "(query)))"
             ): "and not a number.",
