@@ -231,8 +231,9 @@ def _oldest(max_age: dt.timedelta | None) -> dt.datetime:
         from tutorial.celeryconfig import result_expires  # which reads the environment
 
         max_age = result_expires
-    now = dt.datetime.now(dt.UTC).replace(tzinfo=None)
-    return now - max_age if max_age else dt.datetime.min  # without the setting nothing is deleted
+    if max_age is None:  # nothing is deleted
+        return dt.datetime.min
+    return dt.datetime.now(dt.UTC).replace(tzinfo=None) - max_age
 
 
 def _body_of_chord(connection: sa.Connection, message: int) -> str | None:

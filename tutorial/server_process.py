@@ -447,7 +447,8 @@ class SharedRabbitMQ(Shared):
     def make(self) -> str:
         """Make the virtual host, and let the user of the URL use it."""
         url = sa.make_url(self.server)
-        self.is_ours = self.control("add_vhost", self.name)
+        is_here = url.host in ("localhost", "127.0.0.1", "::1")  # rabbitmqctl asks this machine
+        self.is_ours = is_here and self.control("add_vhost", self.name)
         if not self.is_ours:
             return self.server
         rights = [".*", ".*", ".*"]
@@ -492,8 +493,8 @@ def main(kind: str, program: str, host: str) -> None:
             try:
                 carry_out(order, kept)
                 reply("done", kept.url)
-            except (Failed, ImproperlyConfigured, OSError, sa.exc.SQLAlchemyError) as error:
-                reply("error", str(error))
+            except Exception as error:  # each driver has its own
+                reply("error", str(error) or repr(error))
     finally:
         kept.remove()
 

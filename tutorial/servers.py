@@ -97,6 +97,7 @@ class Server:
     ) -> None:
         self.kind = kind
         self.is_private = program is not None
+        self._unanswered = 0  # orders
         self._process = subprocess.Popen(
             [sys.executable, "-m", "tutorial.server_process", kind, str(program or ""), host],
             stdin=subprocess.PIPE,  # our orders; its end of file says that we are gone
@@ -119,9 +120,13 @@ class Server:
         with suppress(BrokenPipeError, ValueError):  # it is gone, which the answer will say
             self._process.stdin.write(f"{word}\n")
             self._process.stdin.flush()
-        answer = None if self._process.stdout.closed else self._process.stdout.readline()
-        if not answer:
-            raise ServerError(f"{NAMES[self.kind]} is closed: make a new one.")
+        self._unanswered += 1
+        answer = ""
+        while self._unanswered:  # more than one after an *Interrupt*: the last answer counts
+            answer = "" if self._process.stdout.closed else self._process.stdout.readline()
+            if not answer:
+                raise ServerError(f"{NAMES[self.kind]} is closed: make a new one.")
+            self._unanswered -= 1
         kind, text = json.loads(answer)
         if kind == "error":
             raise ServerError(text)

@@ -1,0 +1,159 @@
+"""Answers to the exercises of chapter 12."""
+
+from exercise_runs import Answers
+
+DAYS = """
+if rate == 0:
+    return math.inf
+return (2**31 - 1 - last_id) / (rate * 60 * 60 * 24)
+"""
+BYTES = """
+pages = "(SELECT page_count - freelist_count FROM pragma_page_count, pragma_freelist_count)"
+size = "(SELECT page_size FROM pragma_page_size)"
+with results.connect() as connection:
+    query = f"SELECT {pages} * {size} * 1.0 / count(*) FROM celery_taskmeta"
+    return connection.scalar(sa.text(query))
+"""
+DELETE = """
+table = sa.Table("celery_taskmeta", sa.MetaData(), autoload_with=results)
+some = sa.select(table.c.id).where(table.c.date_done < before).limit(batch)
+total = 0
+with results.connect() as connection:
+    while deleted := connection.execute(table.delete().where(table.c.id.in_(some))).rowcount:
+        connection.commit()
+        total += deleted
+return total
+"""
+# The ids first, and then a transaction for each few of them.
+BY_ID = """
+table = sa.Table("celery_taskmeta", sa.MetaData(), autoload_with=results)
+with results.connect() as connection:
+    old = connection.scalars(sa.select(table.c.id).where(table.c.date_done < before)).all()
+for start in range(0, len(old), batch):
+    with results.begin() as connection:
+        ids = old[start : start + batch]
+        connection.execute(table.delete().where(table.c.id.in_(ids)))
+return len(old)
+"""
+# Each DELETE moves the rows that are left to the front, where the next offset skips them.
+OFFSET = """
+table = sa.Table("celery_taskmeta", sa.MetaData(), autoload_with=results)
+old = sa.select(table.c.id).where(table.c.date_done < before)
+total = 0
+for start in range(0, 7, batch):
+    some = old.limit(batch).offset(start)
+    with results.begin() as connection:
+        total += connection.execute(table.delete().where(table.c.id.in_(some))).rowcount
+return total
+"""
+WHERE = "table.c.date_done < before"
+
+ANSWERS = {
+    1: Answers(
+        wrong={
+            "return 62.1": "days_left(0, 400.0) is 62.1, and the ids last for 62.13",
+            "print((2**31 - 1 - last_id) / rate / 86400)": "`return` a function gives",
+            "return f'{(2**31 - 1 - last_id) / rate / 86400}'": "and not a number.",
+            "return (2**31 - 1 - last_id) / rate / 86400": "raised ZeroDivisionError",
+            DAYS.replace(" * 60 * 60 * 24", ""): "that is the number of seconds",
+            DAYS.replace(" * 24", ""): "that is the number of hours",
+            DAYS.replace(" * 60 * 24", ""): "that is the number of minutes",
+            DAYS.replace(" - last_id", ""): "what all ids last, and some are used",
+            DAYS.replace(" - 1", ""): "an id too many, for the last one is 2,147,483,647",
+            DAYS.replace("31", "32"): "what an unsigned integer would give",
+            DAYS.replace("31", "63"): "what a bigint would give",
+            DAYS.replace(" / (", " // ("): "is 62.0, and the ids last for 62.13",
+            DAYS.replace("math.inf", "0"): "last for ever, and the function says 0",
+            DAYS.replace("math.inf", "None"): "last for ever, and the function says None",
+        },
+        right=[
+            DAYS,
+            "try:\n    return (2147483647 - last_id) / rate / 86400\n"
+            "except ZeroDivisionError:\n    return float('inf')",
+        ],
+    ),
+    2: Answers(
+        wrong={
+            "return 300": "The function returns 300, and a row takes",
+            BYTES.replace(" - freelist_count", ""): "counts the empty pages too",
+            BYTES.replace(" * {size}", ""): "counts pages, not bytes.",
+            BYTES.replace(" * {size}", "").replace(" - freelist_count", ""): "not bytes, and the",
+            BYTES.replace(" / count(*)", ""): "all rows take together",
+            BYTES.replace(" / count(*)", "").replace(" - freelist_count", ""): "of the whole file",
+            BYTES.replace("{size}", "1024"): "and a row takes",
+            BYTES.replace("{size}", "1").replace("return ", ""): "`return` a function gives",
+            BYTES.replace("return connection", "return str(connection").replace(
+                "(query))", "(query)))"
+            ): "and not a number.",
+            BYTES.replace("celery_taskmeta", "taskmeta"): "raised OperationalError",
+            BYTES.replace(
+                "    query", "    connection.execute(sa.text('VACUUM'))\n    query"
+            ): "has changed the database",
+            # What the values take, without the indexes and what goes with each row.
+            "with results.connect() as connection:\n"
+            "    query = 'SELECT avg(length(result) + length(args)) FROM celery_taskmeta'\n"
+            "    return connection.scalar(sa.text(query))": "and a row takes",
+        },
+        right=[
+            BYTES,
+            BYTES.replace("return ", "return round(").replace("(query))", "(query)))"),
+        ],
+    ),
+    3: Answers(
+        wrong={
+            BY_ID.replace("batch):", "len(old) or 1):").replace("+ batch", "+ len(old)"): (
+                "A transaction has deleted 7 rows, and `batch` is 3"
+            ),
+            DELETE.replace("connection.commit()", "pass"): "still finds 7 of 7 old rows",
+            DELETE.replace("connect()", "begin()").replace("connection.commit()", "pass"): (
+                "A transaction has deleted 7 rows, and `batch` is 3"
+            ),
+            DELETE.replace("connection.commit()", "connection.commit()\n        break"): (
+                "still finds 4 of 7 old rows"
+            ),
+            DELETE.replace("limit(batch)", "limit(batch + 1)"): "has deleted 4 rows, and `batch`",
+            DELETE.replace("limit(batch)", "limit(3)"): "has deleted 3 rows, and `batch` is 2",
+            DELETE.replace("limit(batch)", "limit(1)"): "have deleted [1, 1, 1, 1, 1, 1, 1] rows",
+            OFFSET: "still finds 3 of 7 old rows",
+            BY_ID.replace("len(old), batch", "len(old) // batch * batch, batch"): (
+                "still finds 1 of 7 old rows"
+            ),
+            DELETE.replace("< before", "<= before"): "lost a row of that very moment",
+            DELETE.replace(WHERE, f"({WHERE}) | (table.c.date_done == None)"): (
+                "lost a row without a date"
+            ),
+            DELETE.replace(f"where({WHERE}).", ""): "has lost a row of that very moment",
+            DELETE.replace(WHERE, "table.c.date_done < sa.func.datetime('now', '-1 day')"): (
+                "lost a row of that very moment"
+            ),
+            DELETE.replace("return total", ""): "returns None, and has deleted 7 rows",
+            DELETE.replace("return total", "return deleted"): "returns 0, and has deleted 7 rows",
+            DELETE.replace("while deleted :=", "while True:\n        deleted =").replace(
+                ".rowcount:", ".rowcount"
+            ): "still running after",
+            DELETE.replace(
+                "while deleted",
+                "delete_limit = 'DELETE FROM celery_taskmeta LIMIT batch'\n"
+                "    connection.execute(sa.text(delete_limit))\n"
+                "    while deleted",
+            ): "raised OperationalError",
+            "with results.begin() as connection:\n"
+            "    delete = sa.text('DELETE FROM celery_taskmeta WHERE date_done < :before')\n"
+            "    return connection.execute(delete, {'before': str(before)}).rowcount": (
+                "A transaction has deleted 7 rows"
+            ),
+            DELETE.replace("results.connect()", "sa.create_engine(results.url).connect()"): (
+                "use this engine"
+            ),
+        },
+        right=[
+            DELETE,
+            BY_ID,
+            # SQLite commits each statement by itself.
+            DELETE.replace(
+                "results.connect()",
+                "results.execution_options(isolation_level='AUTOCOMMIT').connect()",
+            ).replace("connection.commit()", "pass"),
+        ],
+    ),
+}
