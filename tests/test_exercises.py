@@ -10,6 +10,7 @@ import pytest
 from course_checks import Chapter
 from exercise_runs import REGION, code_cells
 
+from tutorial.database import usable_url
 from tutorial.exercises import exercise as module
 from tutorial.exercises import progress
 from tutorial.exercises.exercise import (
@@ -127,6 +128,11 @@ def test_the_code_raises() -> None:
 
     with pytest.raises(YourCodeRaised, match=r"ZeroDivisionError: .*at the line: return x / 0$"):
         call(divide, 5)
+
+
+def test_the_course_raises_in_the_code() -> None:
+    with pytest.raises(YourCodeRaised, match=r"at the line: call\(lambda: usable_url\("):
+        call(lambda: usable_url("nonsense"))
 
 
 def test_the_code_leaves_python() -> None:

@@ -225,6 +225,14 @@ def test_a_process_has_one_name_and_lives(tmp_path: Path) -> None:
     assert not is_alive(queue, "another")
 
 
+@needs_fork  # elsewhere an ordinary user makes no links
+def test_a_worker_that_opens_the_queue_by_a_link_lives(tmp_path: Path) -> None:
+    queue, link = tmp_path / "queue.db", tmp_path / "elsewhere" / "link.db"
+    link.parent.mkdir()
+    link.symlink_to(queue)
+    assert is_alive(str(queue), name_here(str(link)))
+
+
 def test_two_recoveries_at_once_put_each_task_back_once(engines: Engines, home: Path) -> None:
     with Worker(pool="threads", concurrency=20) as worker:
         for _ in range(20):

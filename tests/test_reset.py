@@ -27,14 +27,16 @@ def run_reset(home: Path) -> subprocess.CompletedProcess[str]:
 
 
 def a_run(folder: Path) -> Path:
-    """Leave in the folder what a notebook leaves."""
-    (folder / "logs").mkdir(parents=True)
+    """Leave in the folder what a notebook leaves, and a worker that was killed."""
+    (folder / "logs" / "pymp-x1y2").mkdir(parents=True)
+    (folder / "queue.db-consumers").mkdir()
     (folder / "logs" / "celery@notebook.log").touch()
     for name in ("results.db", "queue.db"):
         with closing(sqlite3.connect(folder / name)) as connection:
             connection.execute("PRAGMA journal_mode = WAL")
             connection.execute("CREATE TABLE t (x)")
-    for name in (".lock", ".celery@notebook.lock"):
+    locks = [".lock", ".celery@notebook.lock", "queue.db-consumers/1-abc"]
+    for name in [*locks, "celery@notebook.schedule.dat"]:
         (folder / name).touch()
     return folder
 

@@ -164,7 +164,8 @@ def broker_url() -> str:
     scheme, colon, _rest = url.partition("://")
     if not colon:
         raise ImproperlyConfigured(
-            f"{BROKER_VARIABLE} is not a URL: it needs a scheme, as in amqp://user@host// or redis://host."
+            f"{BROKER_VARIABLE} is not a URL: "
+            "it needs a scheme, as in amqp://user@host// or redis://host."
         )
     transport = scheme.partition("+")[0]
     if transport not in TRANSPORT_ALIASES:

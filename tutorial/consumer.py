@@ -76,4 +76,5 @@ def is_alive(queue: str, name: str) -> bool:
 
 
 def _lock_path(queue: str, name: str) -> Path:
-    return Path(f"{queue}-consumers") / name
+    # By its real path, since a process that opens the queue by a link is not dead for others.
+    return Path(f"{Path(queue).resolve()}-consumers") / name

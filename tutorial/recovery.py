@@ -4,7 +4,8 @@ Three tables tell it. The queue keeps each message, invisible once it is receive
 which process has received it (`tutorial.consumer`); and a task that has ended has a result. So a
 task is lost if its last message was received by a process that is dead, and it has no result.
 
-It is for the embedded queue only: RabbitMQ and Redis give messages back themselves.
+It is for the embedded queue only: RabbitMQ and Redis give back by themselves what no worker has
+acknowledged.
 """
 
 import base64
@@ -65,7 +66,8 @@ def lost_tasks(
     - A task that ignores its result is never found, because no row can tell that it has ended.
       Celery's own ``chord_unlock`` is, as long as the chord's body was not sent.
     - A task whose row was deleted by ``forget()``, or which raised `celery.exceptions.Ignore`,
-      is found if its worker is gone: nothing is left that says that it has ended.
+      is found if its worker is gone: nothing is left that says that it has ended. So is a message
+      that the worker refused and threw away, such as a pickle.
 
     Parameters
     ----------

@@ -16,7 +16,9 @@ from tutorial.workspace import COURSE, HOME_VARIABLE, WORKSPACES
 # files there, or name any folder.
 DATABASES = [RESULTS_FILE, QUEUE_FILE]
 LOGS = ["logs/*.log"]
-LOCKS = [".lock", ".*@*.lock"]
+LOCKS = [".lock", ".*@*.lock", f"{QUEUE_FILE}-consumers/*"]
+SCHEDULES = ["*@*.schedule*"]
+FOLDERS = ["logs/pymp-*", "logs", f"{QUEUE_FILE}-consumers"]  # deleted if nothing else is in them
 
 
 def run() -> int:
@@ -92,10 +94,12 @@ def _files(folder: Path, patterns: Iterable[str]) -> Iterator[Path]:
 
 
 def _delete_run(folder: Path) -> None:
-    for path in _files(folder, [f"{name}*" for name in DATABASES] + LOGS + LOCKS):
-        path.unlink()
-    with suppress(OSError):  # there is none, or it holds other files
-        (folder / "logs").rmdir()
+    for path in _files(folder, [f"{name}*" for name in DATABASES] + LOGS + LOCKS + SCHEDULES):
+        if not path.is_dir():
+            path.unlink()
+    for path in _files(folder, FOLDERS):
+        with suppress(OSError):  # it holds other files
+            path.rmdir()
 
 
 def _is_locked(path: Path) -> bool:

@@ -138,11 +138,12 @@ class Private:
         tries = 5
         deadline = time.monotonic() + PATIENCE
         while error := self.answer():
-            if self.process.poll() is not None and tries:
+            has_ended = self.process.poll() is not None
+            if has_ended and tries:
                 tries -= 1
                 time.sleep(0.2)  # the children of a killed server may hold its files for a moment
                 self.launch()
-            elif tries == 0 or time.monotonic() > deadline or parent_is_gone.is_set():
+            elif has_ended or time.monotonic() > deadline or parent_is_gone.is_set():
                 lines = self.log.read_text(errors="replace").splitlines()[-10:]
                 raise Failed("\n".join([f"{NAMES[self.kind]} did not start ({error}):", *lines]))
             time.sleep(0.02)

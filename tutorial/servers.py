@@ -19,7 +19,8 @@ from typing import Self
 import sqlalchemy as sa
 
 # An environment variable names the URL of a server that is there already. We use no more of it
-# than a database or a virtual host of our own, which goes when we go.
+# than a database or a virtual host of our own, which goes when we go. (Where rabbitmqctl cannot
+# make a virtual host, it is the one of the URL, and our queue stays in it.)
 VARIABLES = {
     "postgresql": "TUTORIAL_POSTGRESQL_URL",
     "mariadb": "TUTORIAL_MARIADB_URL",

@@ -135,6 +135,7 @@ class Worker:
             ) from None
 
     def _launch(self) -> None:
+        self._ready = False
         self._workspace = str(home())
         self.logfile = self.logfile or home() / "logs" / f"{self.hostname}.log"
         self.logfile.parent.mkdir(parents=True, exist_ok=True)

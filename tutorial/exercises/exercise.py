@@ -258,7 +258,8 @@ def _interrupt(late: threading.Event) -> None:
 def _place(error: BaseException) -> str:
     """Return the last line of the learner's code that led to an exception: after our own."""
     frames = traceback.extract_tb(error.__traceback__)[1:]
-    others = (sys.prefix, sys.base_prefix, "<string>")  # installed code, and what that has made
+    # The course's own code, installed code, and what that has made.
+    others = (str(COURSE / "tutorial"), sys.prefix, sys.base_prefix, "<string>")
     own = [frame for frame in frames if not frame.filename.startswith(others)]
     return f", at the line: {own[-1].line}" if own and own[-1].line else ""
 
