@@ -292,6 +292,7 @@ def test_without_the_hook_it_does(engine: sa.Engine) -> None:
     assert fork(engine.url, "without the hook") == "[1, 1, 1, 1]"
 
 
+@pytest.mark.slow
 @needs_fork
 @pytest.mark.parametrize("url", ["postgresql"], indirect=True)
 def test_without_the_hook_a_worker_loses_tasks(

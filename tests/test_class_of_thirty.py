@@ -85,6 +85,7 @@ def rows(path: Path) -> set[str]:
 
 
 @needs_fork
+@pytest.mark.slow
 @pytest.mark.timeout(300)
 def test_three_learners_at_once(course: Path) -> None:
     run_class(course, 3)
