@@ -34,17 +34,6 @@ child = multiprocessing.get_context("fork").Process(target=time.sleep, args=(60,
 child.start()
 print(child.pid)
 """
-# On Linux, Celery has each process of the pool end with the main process. Elsewhere it cannot.
-AS_ELSEWHERE = """
-import ctypes
-from celery.signals import worker_process_init
-from tutorial.tasks import app
-
-@worker_process_init.connect
-def undo(**_):
-    if hasattr(libc := ctypes.CDLL(None), "prctl"):
-        libc.prctl(1, 0)  # PR_SET_PDEATHSIG
-"""
 
 
 def end_a_kernel(
@@ -81,16 +70,6 @@ def end_a_kernel(
 )
 def test_a_killed_kernel_leaves_nothing(tmp_path: Path, pool: str, busy: bool) -> None:
     end_a_kernel(tmp_path, killed, pool, busy)
-
-
-def test_a_pool_that_has_lost_its_main_process_ends_with_the_kernel(tmp_path: Path) -> None:
-    (tmp_path / "elsewhere.py").write_text(AS_ELSEWHERE)
-    with kernel(tmp_path) as victim:
-        worker = victim.start_worker(busy=True, app="elsewhere")
-        psutil.Process(worker).kill()
-        assert len(survivors(tmp_path, worker, within=0.2, spared={victim.pid})) == 2
-        psutil.Process(victim.pid).kill()
-        assert survivors(tmp_path, worker) == []
 
 
 @needs_memory_limit

@@ -536,3 +536,15 @@ def test_celery_in_a_terminal_serves_the_same_queue_and_results(home: Path) -> N
         terminal.wait(15)
     assert "results.db" in (home / "terminal.log").read_text()
     assert processes(home.name) == []
+
+
+@needs_fork
+def test_time_limits_stop_tasks_and_not_the_pool(home: Path) -> None:
+    with Worker():
+        for _ in range(3):
+            soft = tasks.nap.apply_async([60], soft_time_limit=0.3)
+            hard = tasks.nap.apply_async([60], time_limit=0.3)
+            for late in (soft, hard):
+                late.get(timeout=20, interval=0.005, propagate=False)
+            sums = [tasks.add.delay(number, 1) for number in range(3)]
+            assert [each.get(timeout=10, interval=0.005) for each in sums] == [1, 2, 3]

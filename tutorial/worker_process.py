@@ -1,7 +1,8 @@
 """The process that `tutorial.worker.Worker` starts: the real ``celery worker`` command.
 
-Beside it run two things: a word to the parent when the worker is ready, and in each process a
-thread that ends the worker when the parent is gone.
+Beside it run two things: a word to the parent when the worker is ready, and a thread that ends
+the worker when the parent is gone. The thread is not in the pool's processes: with a second thread
+such a process could die with the lock of the pool's queue, when a time limit ends it.
 """
 
 import os
@@ -34,7 +35,7 @@ def main(arguments: list[str]) -> None:
     _celery, _option, module, _worker, *options = arguments
     _keep_temporary_files_in_the_workspace()
     _say_when_ready()
-    _watch_parent()
+    threading.Thread(target=_end_with_parent, daemon=True).start()
     try:
         app = find_app(module)
         _reach_broker(app)
@@ -71,24 +72,9 @@ def _say_when_ready() -> None:
         os.write(ready, b"ready\n")
 
 
-def _watch_parent() -> None:
-    """End the worker with its parent: its main process, and each one that is forked from it.
-
-    A busy process of the pool would outlive a main process that was killed, until its task ends.
-    """
-    parent = os.dup(0)  # the pool's processes close their standard input
-
-    def watch() -> None:
-        threading.Thread(target=_end_with_parent, args=[parent], daemon=True).start()
-
-    watch()
-    if hasattr(os, "register_at_fork"):
-        os.register_at_fork(after_in_child=watch)
-
-
-def _end_with_parent(parent: int) -> None:
+def _end_with_parent() -> None:
     """Wait for the end of file that the system makes when the parent ends, however it ends."""
-    while os.read(parent, 1):
+    while os.read(0, 1):
         pass
     if hasattr(os, "killpg"):
         os.killpg(0, signal.SIGKILL)

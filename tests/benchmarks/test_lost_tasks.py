@@ -75,8 +75,8 @@ def test_times_quicker_than_async_result(
         f"{one_by_one / together:.0f} times quicker than AsyncResult"
     )
     assert one_by_one / together >= TIMES_QUICKER
-    put_back = seconds(lambda: requeue_lost(results, queue))
+    put_back = seconds(lambda: requeue_lost(results, queue, max_age=AGE))
     print(f"requeue_lost takes {put_back:.2f} s")
-    assert len(lost_tasks(results, queue)) == 0
+    assert len(lost_tasks(results, queue, max_age=AGE)) == 0
     results.dispose()
     queue.dispose()
