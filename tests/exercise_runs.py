@@ -16,8 +16,8 @@ from typing import Any
 import nbformat
 from processes import environment
 
-from tutorial.exercises.exercise import SOURCES
-from tutorial.exercises.progress import NOTEBOOKS
+from tutorial.commands.progress import NOTEBOOKS
+from tutorial.exercises.checking import SOURCES
 from tutorial.workspace import COURSE
 
 REGION = re.compile(r"^( *)### BEGIN SOLUTION\n.*?### END SOLUTION", re.DOTALL | re.MULTILINE)

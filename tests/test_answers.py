@@ -9,7 +9,7 @@ import pytest
 from exercise_runs import SECONDS, Answers, Outcome, run
 from processes import survivors
 
-from tutorial.exercises.progress import NOTEBOOKS, exercises
+from tutorial.commands.progress import NOTEBOOKS, exercises
 
 CHAPTERS = sorted(path.stem for path in NOTEBOOKS.glob("*.ipynb"))
 pytestmark = pytest.mark.timeout(SECONDS + 10)

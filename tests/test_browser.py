@@ -24,7 +24,7 @@ from PIL import Image
 from playwright.sync_api import Browser, Error, Locator, Page, ViewportSize, expect, sync_playwright
 from test_course_run import MARK, processes
 
-from tutorial.exercises.exercise import SOURCES
+from tutorial.exercises.checking import SOURCES
 from tutorial.workspace import COURSE
 
 PROGRAMS = ["chromium", "chromium-browser", "google-chrome"]

@@ -13,11 +13,11 @@ from exercise_runs import REGION, with_answer
 from nbformat import NotebookNode
 from processes import environment, survivors
 
-from tutorial import classroom
-from tutorial.classroom import ClassroomError, build_course, mark
-from tutorial.exercises.exercise import SOURCES
-from tutorial.exercises.progress import NOTEBOOKS
-from tutorial.notebooks import serialize
+from tutorial.commands import classroom
+from tutorial.commands.classroom import ClassroomError, build_course, mark
+from tutorial.commands.execute import serialize
+from tutorial.commands.progress import NOTEBOOKS
+from tutorial.exercises.checking import SOURCES
 from tutorial.workspace import COURSE
 
 CHAPTERS = sorted(path.stem for path in SOURCES.glob("*.ipynb"))
@@ -135,7 +135,7 @@ def tampered(notebook: NotebookNode) -> None:
     """Change the checks in all ways that a notebook offers."""
     checks = [cell for cell in notebook.cells if cell.source.startswith("exercise_")]
     notebook.cells[1].source += (
-        "\nfrom tutorial.exercises.exercise import Exercise\n"
+        "\nfrom tutorial.exercises.checking import Exercise\n"
         "Exercise.check = Exercise.verify = lambda self, *answers: 'right'\n"
         "exercise_4.function = lambda *answers: 'right'\n"
         "answer = worker = query = 42"

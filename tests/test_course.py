@@ -10,7 +10,8 @@ from course_checks import CHAPTER_CHECKS, Chapter
 from nbformat import NotebookNode
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_output
 
-from tutorial.notebooks import NOTEBOOKS, SANITIZER, canonical, serialize
+from tutorial.commands.chapters import LIST, NOTEBOOKS, chapters
+from tutorial.commands.execute import SANITIZER, canonical, serialize
 from tutorial.workspace import COURSE
 
 CHAPTERS = [Chapter.read(path) for path in sorted(NOTEBOOKS.glob("*.ipynb"))]
@@ -32,7 +33,7 @@ def test_the_notebooks_are_those_of_the_map() -> None:
 
 def test_no_run_has_left_a_file_beside_the_notebooks() -> None:
     """A relative path in a cell leads to this folder, not to the workspace."""
-    found = [path.name for path in NOTEBOOKS.iterdir() if path.suffix != ".ipynb"]
+    found = [path.name for path in NOTEBOOKS.iterdir() if path.suffix != ".ipynb" and path != LIST]
     assert set(found) <= {"exercises", "images", "measured", ".ipynb_checkpoints"}
 
 
@@ -56,8 +57,9 @@ def test_the_readme_links_to_every_notebook_and_to_nothing_else_that_is_not_ther
     text = README.read_text(encoding="utf-8")
     assert course_checks.broken_links(text, README) == []
     assert [source for source, alt in course_checks.images(text) if not alt] == []
-    for chapter in CHAPTERS:
-        assert f"](notebooks/{chapter.path.name})" in text
+    for chapter in chapters():
+        row = f"| [{chapter.name}](notebooks/{chapter.name}.ipynb) | {chapter.question} |"
+        assert row in text
 
 
 def test_spelling(tmp_path: Path) -> None:

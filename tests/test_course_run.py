@@ -13,7 +13,7 @@ import pytest
 from course_checks import Chapter, check_executed
 from nbformat.v4 import new_code_cell, new_notebook, new_output
 
-from tutorial.notebooks import canonical, serialize
+from tutorial.commands.execute import canonical, serialize
 from tutorial.workspace import COURSE
 
 MARK = "COURSE_TEST_RUN"  # every process of a run inherits this variable

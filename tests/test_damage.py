@@ -21,7 +21,7 @@ import os, subprocess, sys, time
 from pathlib import Path
 from tutorial.broker import queue_engine
 from tutorial.database import make_engine
-from tutorial.doctor import check_space
+from tutorial.commands.doctor import check_space
 from tutorial.recovery import requeue_lost
 from tutorial.results import load_results
 from tutorial.tasks import add, nap

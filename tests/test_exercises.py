@@ -10,10 +10,11 @@ import pytest
 from course_checks import Chapter
 from exercise_runs import REGION, code_cells
 
+from tutorial.commands import progress
+from tutorial.commands.progress import NOTEBOOKS, exercises
 from tutorial.database import usable_url
-from tutorial.exercises import exercise as module
-from tutorial.exercises import progress
-from tutorial.exercises.exercise import (
+from tutorial.exercises import checking as module
+from tutorial.exercises.checking import (
     SOURCES,
     NotAttempted,
     Wrong,
@@ -22,7 +23,6 @@ from tutorial.exercises.exercise import (
     exercise,
     wait_until,
 )
-from tutorial.exercises.progress import NOTEBOOKS, exercises
 from tutorial.exercises.quiz import Choice, Question
 from tutorial.workspace import HOME_VARIABLE
 

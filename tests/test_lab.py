@@ -20,7 +20,7 @@ import psutil
 import pytest
 import websocket
 
-from tutorial.lab import FIRST_NOTEBOOK
+from tutorial.commands.lab import FIRST_NOTEBOOK
 from tutorial.workspace import COURSE
 
 LAB = [sys.executable, "-m", "tutorial", "lab", "--no-browser"]

@@ -8,8 +8,8 @@ import nbformat
 import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
-from tutorial import notebooks
-from tutorial.notebooks import NotebookError, canonical, execute_notebooks, serialize
+from tutorial.commands import execute as notebooks
+from tutorial.commands.execute import NotebookError, canonical, execute_notebooks, serialize
 from tutorial.workspace import COURSE
 
 ID = "6f1c9d9e-5f0a-4b9e-9a53-0123456789ab"

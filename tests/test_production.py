@@ -1,4 +1,4 @@
-"""What chapter 11 says of certificates, of daemons and of the unit file, on real programs."""
+"""What chapter 15 says of certificates, of daemons and of the unit file, on real programs."""
 
 import re
 import shutil
@@ -27,7 +27,7 @@ from tutorial.workspace import COURSE
 
 pytestmark = pytest.mark.timeout(120)
 
-CHAPTER = COURSE / "notebooks" / "11-production.ipynb"
+CHAPTER = COURSE / "notebooks" / "15-production.ipynb"
 OTHER_HOST = "other.example.org"
 
 

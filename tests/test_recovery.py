@@ -26,8 +26,8 @@ from stress import TASKS, stress
 
 from tutorial import tasks
 from tutorial.broker import queue_engine
-from tutorial.consumer import is_alive, name_here
 from tutorial.database import make_engine
+from tutorial.deliveries import is_alive, name_here
 from tutorial.recovery import lost_tasks, requeue_lost
 from tutorial.worker import Worker
 
@@ -204,7 +204,7 @@ def test_a_worker_lives_as_long_as_one_of_its_processes(engines: Engines, tmp_pa
     queue = str(tmp_path / "queue.db")
     code = f"""
 import os, signal
-from tutorial.consumer import name_here
+from tutorial.deliveries import name_here
 print(name_here({queue!r}), flush=True)
 if os.fork():
     os.kill(os.getpid(), signal.SIGKILL)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tutorial import reset
+from tutorial.commands import reset
 from tutorial.workspace import COURSE
 
 

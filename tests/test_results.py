@@ -13,8 +13,9 @@ import sqlalchemy as sa
 from celery.result import GroupResult
 from stored_results import FAILURE_TRACEBACK, VALUES, make_app, store, store_everything
 
-from tutorial import arrow_reader, results
+from tutorial import results
 from tutorial.database import make_engine
+from tutorial.reading import arrow as arrow_reader
 from tutorial.results import (
     RESULT_COLUMNS,
     count_results,
@@ -334,7 +335,7 @@ def test_no_connection_stays_open_between_pieces(url: str) -> None:
 
 
 def test_workers_do_not_import_pandas() -> None:
-    code = "import sys, tutorial.tasks, tutorial.worker_process; print('pandas' in sys.modules)"
+    code = "import sys, tutorial.tasks, tutorial.processes.worker; print('pandas' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "False"
 

@@ -33,28 +33,28 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _run(options: argparse.Namespace, further: list[str]) -> int:
     if options.command == "lab":
-        from tutorial import lab
+        from tutorial.commands import lab
 
         lab.run(further)
         return 0
     if further:
         _parser().error(f"unrecognized arguments: {' '.join(further)}")
     if options.command == "doctor":
-        from tutorial import doctor
+        from tutorial.commands import doctor
 
         return doctor.run()
     if options.command == "reset":
-        from tutorial import reset
+        from tutorial.commands import reset
 
         return reset.run()
     if options.command == "progress":
-        from tutorial.exercises import progress
+        from tutorial.commands import progress
 
         return progress.run()
     if options.command == "classroom":
         return _classroom(options)
 
-    from tutorial import notebooks
+    from tutorial.commands import execute as notebooks
 
     try:
         notebooks.execute_notebooks(options.notebooks, fresh=options.fresh)
@@ -65,7 +65,7 @@ def _run(options: argparse.Namespace, further: list[str]) -> int:
 
 
 def _classroom(options: argparse.Namespace) -> int:
-    from tutorial import classroom
+    from tutorial.commands import classroom
 
     try:
         classroom.build(options.course)

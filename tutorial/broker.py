@@ -11,8 +11,8 @@ from celery.signals import worker_init
 from kombu.transport import TRANSPORT_ALIASES, sqlalchemy
 from kombu.transport.sqlalchemy.models import Message
 
-from tutorial.consumer import deliveries, name_here
 from tutorial.database import configure_engine, make_engine, sqlite_url, usable_url
+from tutorial.deliveries import deliveries, name_here
 from tutorial.workspace import home
 
 BROKER_VARIABLE = "CELERY_BROKER_URL"

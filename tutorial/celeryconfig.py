@@ -13,7 +13,7 @@ result_backend = "db+" + database.database_url().render_as_string(hide_password=
 database_engine_callback = database.configure_engine
 
 # How old a result must be before the clean-up deletes it. It is the default too, and nothing
-# is deleted until something runs the clean-up: see chapter 07.
+# is deleted until something runs the clean-up: see chapter 09.
 result_expires = timedelta(days=1)
 
 # Store the task's name, arguments, worker, queue and number of retries beside the result.

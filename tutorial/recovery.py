@@ -1,7 +1,7 @@
 """Recovery: which tasks were lost with a worker that was killed, and how they come back.
 
 Three tables tell it. The queue keeps each message, invisible once it is received; beside it stands
-which process has received it (`tutorial.consumer`); and a task that has ended has a result. So a
+which process has received it (`tutorial.deliveries`); and a task that has ended has a result. So a
 task is lost if its last message was received by a process that is dead, and it has no result.
 
 It is for the embedded queue only: RabbitMQ and Redis give back by themselves what no worker has
@@ -21,7 +21,7 @@ import sqlalchemy as sa
 from celery import states
 from celery.exceptions import ImproperlyConfigured
 
-from tutorial.consumer import deliveries, is_alive
+from tutorial.deliveries import deliveries, is_alive
 from tutorial.results import MESSAGE_TABLE, TASK_TABLE
 from tutorial.workflows import IDS_AT_ONCE, UNLOCK
 

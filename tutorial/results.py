@@ -20,9 +20,9 @@ from celery import states
 from dateutil import tz
 from tqdm import tqdm
 
-from tutorial import arrow_reader
 from tutorial.database import explain
-from tutorial.decoding import (
+from tutorial.reading import arrow as arrow_reader
+from tutorial.reading.decoding import (
     Counts,
     Dates,
     Integers,

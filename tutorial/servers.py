@@ -68,7 +68,7 @@ class ServerError(RuntimeError):
 class Server:
     """A database server or a broker, or our part of a shared one, which ends with this process.
 
-    Behind it is a second process, `tutorial.server_process`, which starts the server, and removes
+    Behind it is a second process, `tutorial.processes.server`, which starts the server, and removes
     it and its files as soon as this process or this object is gone.
 
     Parameters
@@ -99,7 +99,7 @@ class Server:
         self.is_private = program is not None
         self._unanswered = 0  # orders
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "tutorial.server_process", kind, str(program or ""), host],
+            [sys.executable, "-m", "tutorial.processes.server", kind, str(program or ""), host],
             stdin=subprocess.PIPE,  # our orders; its end of file says that we are gone
             stdout=subprocess.PIPE,
             text=True,

@@ -142,7 +142,7 @@ class Worker:
         with self.logfile.open("ab") as log:
             self._log_start = log.tell()
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "tutorial.worker_process", *self._arguments()],
+                [sys.executable, "-m", "tutorial.processes.worker", *self._arguments()],
                 stdin=subprocess.PIPE,  # its end of file tells the worker that we are gone
                 stdout=subprocess.PIPE,  # one word, when the worker is ready
                 stderr=log,  # a pipe that nobody reads would stop the worker when it is full

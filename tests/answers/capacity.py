@@ -1,4 +1,4 @@
-"""Answers to the exercises of chapter 12."""
+"""Answers to the exercises of chapter 17."""
 
 from exercise_runs import Answers
 

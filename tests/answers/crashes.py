@@ -1,4 +1,4 @@
-"""Answers to the exercises of chapter 09."""
+"""Answers to the exercises of chapter 11."""
 
 from exercise_runs import Answers
 

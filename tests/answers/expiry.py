@@ -1,4 +1,4 @@
-"""Answers to the exercises of chapter 07."""
+"""Answers to the exercises of chapter 09."""
 
 from exercise_runs import Answers
 

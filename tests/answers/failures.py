@@ -1,4 +1,4 @@
-"""Answers to the exercises of chapter 05."""
+"""Answers to the exercises of chapter 06."""
 
 from exercise_runs import Answers
 

@@ -1,4 +1,4 @@
-"""Answers to the exercises of chapter 08."""
+"""Answers to the exercises of chapter 10."""
 
 from exercise_runs import Answers
 

@@ -1,4 +1,4 @@
-"""Answers to the exercises of chapter 11."""
+"""Answers to the exercises of chapter 15."""
 
 from exercise_runs import Answers
 

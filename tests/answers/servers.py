@@ -1,4 +1,4 @@
-"""Answers to the exercises of chapter 10."""
+"""Answers to the exercises of chapter 12."""
 
 from exercise_runs import Answers
 

@@ -1,4 +1,4 @@
-"""Answers to the exercises of chapter 06."""
+"""Answers to the exercises of chapter 08."""
 
 from exercise_runs import Answers
 

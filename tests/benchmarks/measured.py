@@ -1,4 +1,4 @@
-"""An empty database for a benchmark, and the files of figures that chapter 12 shows."""
+"""An empty database for a benchmark, and the files of figures that chapter 17 shows."""
 
 import csv
 from collections.abc import Iterator

@@ -1,6 +1,6 @@
 """What a table of results costs: bytes, reads, the clean-up, and a partition dropped instead.
 
-A small table by default. The figures of chapter 12, printed and written to
+A small table by default. The figures of chapter 17, printed and written to
 ``notebooks/measured/capacity.csv``; it takes half an hour, and for a while 10 GB of the disk::
 
     nice python tests/benchmarks/test_capacity.py

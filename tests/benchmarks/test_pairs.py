@@ -1,7 +1,7 @@
 """How quick each pair of a queue and a result database is, with 1, 2, 4 and 8 worker processes.
 
 A few pairs by default, which shows that they work. All of them, printed and written to
-``notebooks/measured/pairs.csv``, which chapter 12 shows; it takes a quarter of an hour::
+``notebooks/measured/pairs.csv``, which chapter 17 shows; it takes a quarter of an hour::
 
     python tests/benchmarks/test_pairs.py
 

@@ -8,7 +8,7 @@ import sqlalchemy as sa
 from celery.result import AsyncResult
 
 from tutorial.broker import queue_engine
-from tutorial.exercises.exercise import Wrong, call, exercise, shown, wait_until
+from tutorial.exercises.checking import Wrong, call, exercise, shown, wait_until
 from tutorial.exercises.quiz import Choice, Question
 from tutorial.exercises.scratch import Scratch, scratch
 from tutorial.results import load_messages

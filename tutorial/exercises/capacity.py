@@ -1,4 +1,4 @@
-"""The exercises of chapter 12: capacity."""
+"""The exercises of chapter 17: capacity."""
 
 import math
 import random
@@ -9,7 +9,7 @@ from numbers import Real
 
 import sqlalchemy as sa
 
-from tutorial.exercises.exercise import Wrong, call, exercise, shown
+from tutorial.exercises.checking import Wrong, call, exercise, shown
 from tutorial.exercises.quiz import Choice, Question
 from tutorial.exercises.scratch import scratch
 from tutorial.tasks import add

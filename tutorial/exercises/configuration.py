@@ -12,7 +12,7 @@ from celery import Celery
 from celery.backends.database import DatabaseBackend
 
 from tutorial.database import make_engine
-from tutorial.exercises.exercise import Wrong, call, exercise, first_line, shown
+from tutorial.exercises.checking import Wrong, call, exercise, first_line, shown
 from tutorial.exercises.quiz import Choice, Question
 from tutorial.workspace import home
 

@@ -1,4 +1,4 @@
-"""The exercises of chapter 09: crashes."""
+"""The exercises of chapter 11: crashes."""
 
 import uuid
 from collections.abc import Callable, Iterator
@@ -9,9 +9,9 @@ import sqlalchemy as sa
 from filelock import FileLock
 
 from tutorial.broker import queue_engine
-from tutorial.consumer import deliveries
 from tutorial.database import make_engine
-from tutorial.exercises.exercise import Wrong, call, exercise, shown
+from tutorial.deliveries import deliveries
+from tutorial.exercises.checking import Wrong, call, exercise, shown
 from tutorial.exercises.quiz import Choice, Question
 from tutorial.exercises.scratch import Scratch, scratch
 from tutorial.recovery import lost_tasks

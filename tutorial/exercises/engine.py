@@ -10,7 +10,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from tutorial.exercises.exercise import Wrong, call, exercise, shown
+from tutorial.exercises.checking import Wrong, call, exercise, shown
 from tutorial.exercises.quiz import Choice, Question
 from tutorial.workspace import home
 

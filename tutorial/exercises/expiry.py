@@ -1,4 +1,4 @@
-"""The exercises of chapter 07: expiry."""
+"""The exercises of chapter 09: expiry."""
 
 import tempfile
 from collections.abc import Callable
@@ -13,7 +13,7 @@ from celery.backends.database import DatabaseBackend
 from celery.result import AsyncResult
 
 from tutorial.database import database_url, make_engine
-from tutorial.exercises.exercise import Wrong, YourCodeRaised, call, exercise, shown
+from tutorial.exercises.checking import Wrong, YourCodeRaised, call, exercise, shown
 from tutorial.exercises.quiz import Choice, Question
 from tutorial.exercises.scratch import Scratch, scratch
 from tutorial.results import load_results

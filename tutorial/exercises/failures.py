@@ -1,4 +1,4 @@
-"""The exercises of chapter 05: failures."""
+"""The exercises of chapter 06: failures."""
 
 import uuid
 from collections.abc import Callable
@@ -15,7 +15,7 @@ from kombu.exceptions import EncodeError
 
 from tutorial.broker import queue_engine
 from tutorial.database import make_engine
-from tutorial.exercises.exercise import Wrong, call, exercise, first_line, shown, wait_until
+from tutorial.exercises.checking import Wrong, call, exercise, first_line, shown, wait_until
 from tutorial.exercises.quiz import Choice, Question
 from tutorial.exercises.scratch import Scratch, scratch
 from tutorial.results import load_messages, load_results

@@ -1,4 +1,4 @@
-"""The exercises of chapter 08: one engine for Celery."""
+"""The exercises of chapter 10: one engine for Celery."""
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
@@ -10,7 +10,7 @@ from celery.backends.database import DatabaseBackend
 from celery.exceptions import ImproperlyConfigured
 from sqlalchemy.orm import Session
 
-from tutorial.exercises.exercise import Wrong, YourCodeRaised, call, exercise, shown
+from tutorial.exercises.checking import Wrong, YourCodeRaised, call, exercise, shown
 from tutorial.exercises.quiz import Choice, Question
 from tutorial.exercises.scratch import scratch
 from tutorial.tasks import add

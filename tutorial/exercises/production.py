@@ -1,4 +1,4 @@
-"""The exercises of chapter 11: production."""
+"""The exercises of chapter 15: production."""
 
 import datetime as dt
 import re
@@ -13,7 +13,7 @@ from kombu.exceptions import ContentDisallowed
 from kombu.serialization import dumps, loads, prepare_accept_content
 
 from tutorial.database import explain, make_engine
-from tutorial.exercises.exercise import Wrong, call, exercise, shown
+from tutorial.exercises.checking import Wrong, call, exercise, shown
 from tutorial.exercises.quiz import Choice, Question
 from tutorial.exercises.scratch import Scratch, scratch
 from tutorial.results import GROUP_TABLE, MESSAGE_TABLE, TASK_TABLE

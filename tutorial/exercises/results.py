@@ -16,7 +16,7 @@ from celery.result import AsyncResult
 
 from tutorial.broker import queue_engine
 from tutorial.database import make_engine
-from tutorial.exercises.exercise import Wrong, YourCodeRaised, call, exercise, shown, wait_until
+from tutorial.exercises.checking import Wrong, YourCodeRaised, call, exercise, shown, wait_until
 from tutorial.exercises.quiz import Choice, Question
 from tutorial.exercises.scratch import Scratch, scratch
 from tutorial.results import RESULT_COLUMNS, load_messages, load_results

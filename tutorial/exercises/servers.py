@@ -1,4 +1,4 @@
-"""The exercises of chapter 10: servers."""
+"""The exercises of chapter 12: servers."""
 
 import base64
 import json
@@ -12,7 +12,7 @@ from celery import Celery
 
 from tutorial.broker import BROKER_VARIABLE
 from tutorial.database import RESULT_BACKEND_VARIABLE
-from tutorial.exercises.exercise import Wrong, call, exercise, shown
+from tutorial.exercises.checking import Wrong, call, exercise, shown
 from tutorial.exercises.quiz import Choice, Question
 from tutorial.exercises.scratch import Scratch, scratch
 from tutorial.servers import Server

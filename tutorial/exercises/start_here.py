@@ -12,7 +12,7 @@ from celery.result import AsyncResult
 
 from tutorial.broker import QUEUE_FILE
 from tutorial.database import RESULTS_FILE, make_engine
-from tutorial.exercises.exercise import Wrong, call, exercise, shown, wait_until
+from tutorial.exercises.checking import Wrong, call, exercise, shown, wait_until
 from tutorial.exercises.quiz import Choice, Question
 from tutorial.exercises.scratch import Scratch, scratch
 from tutorial.results import load_results

@@ -1,4 +1,4 @@
-"""The exercises of chapter 06: chains, groups and chords."""
+"""The exercises of chapter 08: chains, groups and chords."""
 
 import base64
 import json
@@ -13,7 +13,7 @@ from celery.result import AsyncResult, GroupResult
 
 from tutorial.broker import queue_engine
 from tutorial.database import make_engine
-from tutorial.exercises.exercise import Wrong, call, exercise, shown, wait_until
+from tutorial.exercises.checking import Wrong, call, exercise, shown, wait_until
 from tutorial.exercises.quiz import Choice, Question
 from tutorial.exercises.scratch import Scratch, scratch
 from tutorial.results import load_groups, load_messages, load_results

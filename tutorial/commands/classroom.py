@@ -13,9 +13,9 @@ from typing import Any
 import nbformat
 from nbformat import NotebookNode
 
-from tutorial.exercises.exercise import SOURCES
-from tutorial.exercises.progress import NOTEBOOKS, exercises
-from tutorial.notebooks import canonical, serialize
+from tutorial.commands.execute import canonical, serialize
+from tutorial.commands.progress import NOTEBOOKS, exercises
+from tutorial.exercises.checking import SOURCES
 
 CONFIGURATION = NOTEBOOKS / "nbgrader_config.py"
 SOLUTION = "### BEGIN SOLUTION"
@@ -24,7 +24,7 @@ CHECK = r"exercise_(\d+)\.check\((.*)\)"
 HIDDEN = """\
 exercise_{number}.check({answers})
 ### BEGIN HIDDEN TESTS
-from tutorial.exercises.exercise import as_delivered
+from tutorial.exercises.checking import as_delivered
 
 _ = as_delivered(exercise_{number}).verify({answers})
 ### END HIDDEN TESTS"""

@@ -14,9 +14,9 @@ from nbformat import NotebookNode
 from nbval.kernel import CURRENT_ENV_KERNEL_NAME, NbvalKernelspecManager
 from nbval.plugin import get_sanitize_patterns
 
+from tutorial.commands.chapters import NOTEBOOKS, chapters
 from tutorial.workspace import COURSE
 
-NOTEBOOKS = COURSE / "notebooks"
 SANITIZER = COURSE / "tests" / "nbval_sanitize.cfg"
 IGNORED = "nbval-ignore-output"  # the tag of a cell whose outputs pytest does not compare
 KERNEL = {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"}
@@ -28,7 +28,8 @@ class NotebookError(Exception):
 
 def all_notebooks() -> list[Path]:
     """Return the paths of the chapters, and of their exercises with solutions."""
-    return sorted(NOTEBOOKS.glob("*.ipynb")) + sorted(NOTEBOOKS.glob("exercises/source/*.ipynb"))
+    folders = (NOTEBOOKS, NOTEBOOKS / "exercises" / "source")
+    return [folder / f"{chapter.name}.ipynb" for folder in folders for chapter in chapters()]
 
 
 def execute_notebooks(paths: Iterable[Path] = (), fresh: bool = False) -> None:

@@ -3,8 +3,8 @@
 from importlib import import_module
 from pathlib import Path
 
-from tutorial.exercises.exercise import SOLVED, Exercise
-from tutorial.reset import workspaces
+from tutorial.commands.reset import workspaces
+from tutorial.exercises.checking import SOLVED, Exercise
 from tutorial.workspace import COURSE
 
 NOTEBOOKS = COURSE / "notebooks" / "exercises"
@@ -16,7 +16,7 @@ def module_name(notebook: str) -> str:
     Parameters
     ----------
     notebook : str
-        The notebook's name, such as ``"08-one-engine"``.
+        The notebook's name, such as ``"10-one-engine"``.
 
     Returns
     -------

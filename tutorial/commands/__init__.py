@@ -1,0 +1,1 @@
+"""The commands of ``python -m tutorial``, a module for each."""

@@ -1,0 +1,49 @@
+"""The list of the course's chapters, which ``notebooks/chapters.toml`` holds."""
+
+import tomllib
+from dataclasses import dataclass
+
+from tutorial.workspace import COURSE
+
+NOTEBOOKS = COURSE / "notebooks"
+LIST = NOTEBOOKS / "chapters.toml"
+
+
+@dataclass(frozen=True)
+class Chapter:
+    """A chapter of the course.
+
+    Parameters
+    ----------
+    name : str
+        The name of its notebook, such as ``"10-one-engine"``.
+    question : str
+        The question that it answers, in Markdown.
+    part : str
+        The title of its part.
+    """
+
+    name: str
+    question: str
+    part: str
+
+    @property
+    def number(self) -> str:
+        """The two digits that its notebook's name begins with."""
+        return self.name.partition("-")[0]
+
+    @property
+    def module(self) -> str:
+        """The name of its module in `tutorial.exercises`, and of its answers in the tests."""
+        return self.name.partition("-")[2].replace("-", "_")
+
+
+def chapters() -> list[Chapter]:
+    """Return the chapters of all parts, in reading order.
+
+    Returns
+    -------
+    list of Chapter
+    """
+    parts = tomllib.loads(LIST.read_text(encoding="utf-8"))["parts"]
+    return [Chapter(part=part["title"], **facts) for part in parts for facts in part["chapters"]]

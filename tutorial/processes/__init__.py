@@ -1,0 +1,1 @@
+"""The child processes behind `tutorial.worker` and `tutorial.servers`."""
