@@ -1,0 +1,31 @@
+"""Read the stored results with pandas; nothing that is stored is run: python results.py."""
+
+import json
+from typing import Any
+
+import pandas as pd
+import sqlalchemy as sa
+from database import engine
+
+QUERY = "SELECT task_id, name, status, args, kwargs, result, worker, date_done FROM celery_taskmeta"
+
+
+def decode(stored: Any) -> Any:
+    """Return what a stored JSON text says, or the bytes as they are if it is no JSON."""
+    try:
+        return None if stored is None else json.loads(bytes(stored))
+    except ValueError:
+        return bytes(stored)
+
+
+def load_results(engine: sa.Engine = engine) -> pd.DataFrame:
+    """Load all results: one row for each task, with times in UTC."""
+    frame = pd.read_sql(sa.text(QUERY), engine)
+    for column in ("args", "kwargs", "result"):
+        frame[column] = frame[column].map(decode)
+    frame["date_done"] = pd.to_datetime(frame["date_done"], utc=True)
+    return frame
+
+
+if __name__ == "__main__":
+    print(load_results().to_string())
