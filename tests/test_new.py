@@ -1,4 +1,4 @@
-"""``python -m tutorial new``: the project runs, survives a kill and cleans up, without the course."""
+"""``python -m tutorial new``: the project runs, survives a kill and cleans up by itself."""
 
 import os
 import re

@@ -10,7 +10,8 @@ HERE = Path(__file__).resolve().parent
 DEFAULT = sa.URL.create("sqlite", database=str(HERE / "data" / "results.db"))  # absolute
 
 # The column date_done has no time zone, and PostgreSQL stores the session's time in it, so every
-# session keeps time in UTC. In SQLite's WAL mode, readers and the writer do not wait for each other.
+# session keeps time in UTC. In SQLite's WAL mode, readers and the writer need not wait for each
+# other.
 SET_UP = {
     "sqlite": "PRAGMA journal_mode = WAL",
     "postgresql": "SET TIME ZONE 'UTC'",
