@@ -1,5 +1,6 @@
-"""A workspace for the tests that use the app in pytest's own process, and what to skip."""
+"""A workspace for the tests that use the app in pytest's own process."""
 
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -7,25 +8,23 @@ import pytest
 
 from tutorial.broker import BROKER_VARIABLE
 from tutorial.database import RESULT_BACKEND_VARIABLE
-from tutorial.servers import VARIABLES, missing
 from tutorial.workspace import HOME_VARIABLE
 
-
-@pytest.hookimpl(tryfirst=True)
-def pytest_configure(config: pytest.Config) -> None:
-    # pytest-benchmark takes --dist in the configuration for a parallel run, and measures nothing.
-    if not config.getoption("numprocesses", None):
-        config.option.dist = "no"
+BENCHMARKS = Path(__file__).parent / "benchmarks"
 
 
+def pytest_configure() -> None:
+    """Let Ctrl+C reach what the tests start, also after ``nohup pytest`` or ``pytest &``."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+@pytest.hookimpl(tryfirst=True)  # before -m chooses
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Skip a notebook's cell with the tag needs-rabbitmq where there is none, and so on."""
+    """Let benchmarks run on request only: they need a machine of their own."""
     for item in items:
-        cell = getattr(item, "cell", None)
-        for tag in cell.metadata.get("tags", []) if cell else []:
-            kind = tag.removeprefix("needs-")
-            if tag != kind and kind in VARIABLES and (reason := missing(kind)):
-                item.add_marker(pytest.mark.skip(reason=reason))
+        if BENCHMARKS in item.path.parents:
+            item.add_marker("slow")
 
 
 @pytest.fixture(scope="session")

@@ -13,10 +13,10 @@ from pathlib import Path
 import nbformat
 from IPython.core.inputtransformer2 import TransformerManager
 from nbformat import NotebookNode
-from nbval.plugin import comment_markers, get_sanitize_patterns
 
 from tutorial.commands.chapters import chapters
 from tutorial.commands.execute import IGNORED, canonical, serialize
+from tutorial.commands.outputs import COMMENT_MARKERS, patterns
 from tutorial.workspace import COURSE
 
 OPENING_ROWS = ["What you'll do", "What you'll learn", "Prerequisites", "Time"]
@@ -312,7 +312,7 @@ def check_ignored(chapter: Chapter) -> list[str]:
     """A cell whose output is not compared says why; none is skipped."""
     complaints = []
     for cell in chapter.code:
-        if set(comments(cell)) & set(comment_markers) or "nbval-skip" in tags(cell):
+        if set(comments(cell)) & COMMENT_MARKERS or "nbval-skip" in tags(cell):
             complaints.append(f"{cell.id} hides from nbval in another way than the tag {IGNORED}")
         if IGNORED in tags(cell) and not any(len(line.split()) > 3 for line in comments(cell)):
             complaints.append(f"{cell.id} has the tag {IGNORED} and no comment that says why")
@@ -400,7 +400,7 @@ def ignored_complaints(chapters: Iterable[Chapter]) -> list[str]:
 
 def sanitizer_complaints(text: str) -> list[str]:
     """At most ten rules, each with a comment, and none that touches a plain result."""
-    rules = get_sanitize_patterns(text)
+    rules = patterns(text)
     complaints = []
     if len(rules) > 10:
         complaints.append(f"has {len(rules)} rules")

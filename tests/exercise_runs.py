@@ -22,7 +22,7 @@ from tutorial.workspace import COURSE
 
 REGION = re.compile(r"^( *)### BEGIN SOLUTION\n.*?### END SOLUTION", re.DOTALL | re.MULTILINE)
 CHECK = re.compile(r"exercise_(\d+)\.check")
-SECONDS = 200  # for all answers to the exercises of a chapter
+SECONDS = 800  # for all answers to the exercises of a chapter; it only ends what hangs
 
 
 @dataclass(frozen=True)
@@ -74,9 +74,9 @@ def run(notebook: str, answers: Mapping[int, Answers], home: Path) -> dict[str, 
 
 
 def main(notebook: str, answers: dict[str, list[list[str]]]) -> None:
-    from tutorial.exercises import exercise
+    from tutorial.exercises import checking
 
-    patience = exercise.PATIENCE
+    patience = checking.PATIENCE
     outcomes = unsolved(notebook)
     namespace: dict[str, Any] = {}
     answer_cell = ""
@@ -86,7 +86,7 @@ def main(notebook: str, answers: dict[str, list[list[str]]]) -> None:
         elif answer_cell and (check := CHECK.match(cell)):
             number = check[1]
             # A check that waits for what never comes need not do so for long.
-            for exercise.PATIENCE, given in zip((1.0, patience), answers[number], strict=True):
+            for checking.PATIENCE, given in zip((1.0, patience), answers[number], strict=True):
                 for answer in given:
                     answered = with_answer(answer_cell, answer)
                     outcomes[number].append(attempt(answered, cell, namespace))

@@ -18,7 +18,7 @@ from tutorial.workspace import COURSE
 __all__ = ["course"]  # a fixture
 
 NOTEBOOK = "03-add.ipynb"
-COMMAND = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-q"]
+COMMAND = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-n0", "-q"]
 # Thirty kernels that start at once on two cores take longer than the minute that nbval allows.
 PATIENCE = ["--nbval-kernel-startup-timeout=300", "--nbval-cell-timeout=300"]
 

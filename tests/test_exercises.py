@@ -74,13 +74,19 @@ def passes() -> None:
     pass
 
 
-@pytest.mark.parametrize("answer", [None, ..., dots, passes], ids=repr)
+@pytest.mark.parametrize(
+    "answer", [None, ..., dots, passes], ids=["None", "Ellipsis", "dots", "passes"]
+)
 def test_no_answer(answer: object) -> None:
     with pytest.raises(NotAttempted, match=r"^`number` must still be made\. exercise_7\.hint"):
         exercise_7.check(answer)
 
 
-@pytest.mark.parametrize("answer", [0, "", [], lambda: 5, lambda: "", int], ids=repr)
+@pytest.mark.parametrize(
+    "answer",
+    [0, "", [], lambda: 5, lambda: "", int],
+    ids=["zero", "empty text", "empty list", "returns 5", "returns empty text", "type"],
+)
 def test_an_answer_that_is_false_or_short_is_one(answer: object) -> None:
     with pytest.raises(Wrong, match="is not five"):
         exercise_7.check(answer)

@@ -7,17 +7,13 @@ from pathlib import Path
 from typing import Any
 
 import nbformat
-from jupyter_client.manager import AsyncKernelManager
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError, DeadKernelError
 from nbformat import NotebookNode
-from nbval.kernel import CURRENT_ENV_KERNEL_NAME, NbvalKernelspecManager
-from nbval.plugin import get_sanitize_patterns
 
 from tutorial.commands.chapters import NOTEBOOKS, chapters
-from tutorial.workspace import COURSE
+from tutorial.commands.outputs import RULES, kernel_of_this_python, patterns
 
-SANITIZER = COURSE / "tests" / "nbval_sanitize.cfg"
 IGNORED = "nbval-ignore-output"  # the tag of a cell whose outputs pytest does not compare
 KERNEL = {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"}
 
@@ -97,14 +93,9 @@ def serialize(notebook: NotebookNode) -> bytes:
 
 
 def _execute(notebook: NotebookNode, path: Path) -> NotebookNode:
-    # The kernel is this Python, as with nbval's --nbval-current-env. The one that is installed
-    # under the name python3 can be another.
-    manager = AsyncKernelManager(
-        kernel_name=CURRENT_ENV_KERNEL_NAME, kernel_spec_manager=NbvalKernelspecManager()
-    )
     client = NotebookClient(
         nbformat.from_dict(notebook),
-        km=manager,
+        km=kernel_of_this_python(),
         extra_arguments=["--log-level=CRITICAL"],
         record_timing=False,
         store_widget_state=False,
@@ -145,6 +136,6 @@ def _compared(cell: NotebookNode) -> list[dict[str, Any]]:
 
 def _sanitized(part: Any) -> Any:
     if isinstance(part, str):
-        for pattern, replacement in get_sanitize_patterns(SANITIZER.read_text(encoding="utf-8")):
+        for pattern, replacement in patterns(RULES.read_text(encoding="utf-8")):
             part = re.sub(pattern, replacement, part)
     return part

@@ -1,0 +1,42 @@
+"""How pytest runs the notebooks: a plugin, which pyproject.toml names and pytest therefore loads.
+
+It works in every folder and for every notebook, whereas a ``conftest.py`` counts only beside it.
+"""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from tutorial.commands.chapters import NOTEBOOKS
+from tutorial.commands.outputs import RULES, tags_of, wait_longer
+from tutorial.servers import VARIABLES, missing
+
+FOR_LEARNERS = NOTEBOOKS / "exercises"
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Name the rules by their full path: pytest can be started in another folder."""
+    if config.option.nbval_sanitize_with is None:
+        config.option.nbval_sanitize_with = str(RULES)
+
+
+def pytest_xdist_auto_num_workers() -> int:
+    """Return how many processes run tests: one more than there are cores, as tests wait a lot."""
+    return max(2, os.cpu_count() or 2) + 1
+
+
+def pytest_ignore_collect(collection_path: Path) -> bool | None:
+    """Leave out what learners get: it does not run without errors until they have solved it."""
+    released = collection_path.suffix == ".ipynb" and collection_path.parent == FOR_LEARNERS
+    return True if released else None
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Skip a cell with the tag ``needs-rabbitmq`` where there is no RabbitMQ, and so on."""
+    for item in items:
+        wait_longer(item)
+        for tag in tags_of(item):
+            kind = tag.removeprefix("needs-")
+            if tag != kind and kind in VARIABLES and (reason := missing(kind)):
+                item.add_marker(pytest.mark.skip(reason=reason))
