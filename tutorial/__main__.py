@@ -53,6 +53,8 @@ def _run(options: argparse.Namespace, further: list[str]) -> int:
         return progress.run()
     if options.command == "classroom":
         return _classroom(options)
+    if options.command == "new":
+        return _new(options)
 
     from tutorial.commands import execute as notebooks
 
@@ -62,6 +64,16 @@ def _run(options: argparse.Namespace, further: list[str]) -> int:
         print(error, file=sys.stderr)
         return 1
     return 0
+
+
+def _new(options: argparse.Namespace) -> int:
+    from tutorial.commands import new
+
+    try:
+        return new.run(options.folder)
+    except new.NewProjectError as error:
+        print(error, file=sys.stderr)
+        return 1
 
 
 def _classroom(options: argparse.Namespace) -> int:
@@ -102,6 +114,10 @@ def _parser() -> argparse.ArgumentParser:
     classroom.add_argument(
         "course", nargs="?", type=Path, help="a new folder, which gets a course for nbgrader"
     )
+    new = commands.add_parser(
+        "new", help="write a project of your own to start from, which runs without the course"
+    )
+    new.add_argument("folder", type=Path, help="a new folder, whose name becomes the project's")
     execute = commands.add_parser(
         "execute", help="run notebooks from top to bottom, and store their outputs in them"
     )
