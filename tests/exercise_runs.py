@@ -169,7 +169,8 @@ def stored() -> dict[str, list[Any]]:
     """Return the learner's messages, and the results that will not change any more."""
     from tutorial.broker import queue_engine
     from tutorial.database import make_engine
-    from tutorial.results import load_messages, load_results
+    from tutorial.messages import load_messages
+    from tutorial.results import load_results
 
     messages, results = load_messages(queue_engine()), load_results(make_engine())
     final = results["status"].isin(["SUCCESS", "FAILURE", "REVOKED"])

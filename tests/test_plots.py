@@ -11,6 +11,7 @@ from nbformat import v4
 from stored_results import make_app, store, store_everything
 
 from tutorial.database import make_engine
+from tutorial.messages import TIMING_COLUMNS
 from tutorial.plots import (
     OTHER,
     STYLES,
@@ -20,7 +21,7 @@ from tutorial.plots import (
     plot_timeline,
     text_alternative,
 )
-from tutorial.results import TIMING_COLUMNS, load_results
+from tutorial.results import load_results
 
 START = pd.Timestamp("2026-01-31 10:00", tz="UTC")
 

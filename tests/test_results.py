@@ -15,14 +15,14 @@ from stored_results import FAILURE_TRACEBACK, VALUES, make_app, store, store_eve
 
 from tutorial import results
 from tutorial.database import make_engine
-from tutorial.reading import arrow as arrow_reader
+from tutorial.messages import join_timings, load_messages
+from tutorial.reading import arrow
+from tutorial.reading import table as reading_table
 from tutorial.results import (
     RESULT_COLUMNS,
     count_results,
     iter_results,
-    join_timings,
     load_groups,
-    load_messages,
     load_results,
 )
 
@@ -187,14 +187,14 @@ def test_large_file_gives_the_same_frame(
     engine: sa.Engine, frame: pd.DataFrame, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     read = []
-    original = arrow_reader.read
-    monkeypatch.setattr(results, "LARGE", 0)
-    monkeypatch.setattr(arrow_reader, "read", lambda *a: read.append(a) or original(*a))
+    original = arrow.read
+    monkeypatch.setattr(reading_table, "LARGE", 0)
+    monkeypatch.setattr(arrow, "read", lambda *a: read.append(a) or original(*a))
     assert_same_frame(load_results(engine), frame)
     assert len(read) == 1
     failed = load_results(engine, status=["FAILURE", "it's; DROP TABLE"], since="2020-01-01")
     assert len(failed) == 1
-    monkeypatch.setattr(arrow_reader, "available", lambda: False)
+    monkeypatch.setattr(arrow, "available", lambda: False)
     assert_same_frame(load_results(engine), frame)
     assert len(read) == 2
 
@@ -202,7 +202,7 @@ def test_large_file_gives_the_same_frame(
 def test_reader_that_fails_loses_no_row_in_silence(engine: sa.Engine) -> None:
     assert engine.url.database
     with pytest.raises(OSError, match=r"cannot be read with ADBC: .*no such table: missing"):
-        list(arrow_reader.read(Path(engine.url.database), "SELECT 1 FROM missing"))
+        list(arrow.read(Path(engine.url.database), "SELECT 1 FROM missing"))
 
 
 # Other tables
@@ -381,8 +381,8 @@ def test_clock_that_goes_back_and_forth(tmp_path: Path) -> None:
         ({"status": 3}, TypeError, "The status is a string or a list of strings; not 3"),
         ({"name": [None]}, TypeError, "The name is a string or a list of strings"),
         ({"since": 5}, TypeError, "The moment 'since' is a string or a datetime; not 5"),
-        ({"until": "yesterdy"}, ValueError, "until='yesterdy' is no moment"),
-        ({"until": ""}, ValueError, "until='' is no moment"),
+        ({"until": "yesterdy"}, ValueError, "until='yesterdy' is not a moment in ISO 8601"),
+        ({"until": ""}, ValueError, "until='' is not a moment"),
         ({"limit": -1}, ValueError, "The limit is a number of rows, at least 0; not -1"),
         ({"timezone": "Mars"}, ValueError, "No time zone is called 'Mars'"),
     ],
@@ -421,7 +421,7 @@ def test_progress_bar_only_when_it_takes_long(
 ) -> None:
     load_results(engine)
     assert capsys.readouterr().err == ""
-    monkeypatch.setattr(results, "PATIENCE", 0)
+    monkeypatch.setattr(results, "BAR_DELAY", 0)
     load_results(engine)
     assert "100%" in capsys.readouterr().err
     load_results(engine, progress=False)

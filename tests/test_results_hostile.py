@@ -14,9 +14,10 @@ import sqlalchemy as sa
 from hypothesis import HealthCheck, Phase, example, given, settings
 from hypothesis import strategies as st
 
-from tutorial import results
 from tutorial.database import make_engine
-from tutorial.results import RESULT_COLUMNS, iter_results, load_messages, load_results
+from tutorial.messages import load_messages
+from tutorial.reading import table as reading_table
+from tutorial.results import RESULT_COLUMNS, iter_results, load_results
 
 JSON_COLUMNS = ["args", "kwargs", "result", "children", "stamps"]
 TEXT_COLUMNS = ["task_id", "name", "status", "traceback", "worker", "queue"]
@@ -202,7 +203,7 @@ def test_hostile_rows(engine: sa.Engine, table: list[dict[str, Any]]) -> None:
 def test_hostile_rows_in_a_large_file(engine: sa.Engine, table: list[dict[str, Any]]) -> None:
     write(engine, table)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(results, "LARGE", 0)
+        patch.setattr(reading_table, "LARGE", 0)
         check(load_results(engine), table)
     pieces = list(iter_results(engine, chunksize=7))
     assert sum(map(len, pieces)) == len(table) + 2
@@ -210,7 +211,7 @@ def test_hostile_rows_in_a_large_file(engine: sa.Engine, table: list[dict[str, A
 
 @pytest.mark.parametrize("large", [0, 10**9])
 def test_ten_megabytes(engine: sa.Engine, large: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(results, "LARGE", large)
+    monkeypatch.setattr(reading_table, "LARGE", large)
     text = "x" * 10_000_000
     row = dict.fromkeys(STORED) | {"result": json.dumps(text).encode(), "traceback": text}
     broken = dict.fromkeys(STORED) | {"result": row["result"][:-1]}

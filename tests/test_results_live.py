@@ -9,7 +9,8 @@ import pandas as pd
 import pytest
 from processes import environment
 
-from tutorial.results import join_timings, load_messages, load_results
+from tutorial.messages import join_timings, load_messages
+from tutorial.results import load_results
 from tutorial.worker import Worker
 
 pytestmark = pytest.mark.usefixtures("home")

@@ -8,9 +8,7 @@ It is for the embedded queue only: RabbitMQ and Redis give back by themselves wh
 acknowledged.
 """
 
-import base64
 import datetime as dt
-import json
 import warnings
 from collections.abc import Collection
 from contextlib import suppress
@@ -22,8 +20,9 @@ from celery import states
 from celery.exceptions import ImproperlyConfigured
 
 from tutorial.deliveries import deliveries, is_alive
-from tutorial.results import MESSAGE_TABLE, TASK_TABLE
-from tutorial.workflows import IDS_AT_ONCE, UNLOCK
+from tutorial.messages import read_message
+from tutorial.tables import MESSAGE_TABLE, TASK_TABLE, find_tasks
+from tutorial.workflows import UNLOCK
 
 LOST_COLUMNS = {
     "task_id": "str",
@@ -239,9 +238,8 @@ def _oldest(max_age: dt.timedelta | None) -> dt.datetime:
 def _body_of_chord(connection: sa.Connection, message: int) -> str | None:
     """Return the id of the task that a ``chord_unlock`` waits to send."""
     with suppress(ValueError, LookupError, TypeError):
-        payload = json.loads(connection.scalar(PAYLOAD, {"id": message}))
-        args, _kwargs, _embedded = json.loads(base64.b64decode(payload["body"]))
-        return str(args[1]["options"]["task_id"])
+        unlock = read_message(connection.scalar(PAYLOAD, {"id": message}))
+        return str(unlock.args[1]["options"]["task_id"])
     return None
 
 
@@ -252,11 +250,4 @@ def _status(engine: sa.Engine, task_ids: list[str]) -> dict[str, str]:
             f"The database {engine.url} has no table {TASK_TABLE}: without the results of the "
             "tasks nothing tells which of them have ended."
         )
-    table = sa.table(TASK_TABLE, sa.column("task_id"), sa.column("status"))
-    status: dict[str, str] = {}
-    with engine.connect() as connection:
-        for start in range(0, len(task_ids), IDS_AT_ONCE):
-            some = table.c.task_id.in_(task_ids[start : start + IDS_AT_ONCE])
-            rows = connection.execute(sa.select(table.c.task_id, table.c.status).where(some))
-            status.update(tuple(row) for row in rows)
-    return status
+    return {row.task_id: row.status for row in find_tasks(engine, task_ids, ["task_id", "status"])}

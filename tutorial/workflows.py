@@ -3,8 +3,6 @@
 Celery's names for these are in https://docs.celeryq.dev/en/stable/userguide/canvas.html
 """
 
-import base64
-import json
 import sys
 import time
 from collections import Counter
@@ -20,10 +18,11 @@ from celery.exceptions import TimeoutError
 from celery.result import AsyncResult, ResultSet
 from tqdm import tqdm
 
-from tutorial.results import MESSAGE_TABLE, TASK_TABLE, load_results
+from tutorial.messages import Message, read_message
+from tutorial.results import load_results
+from tutorial.tables import find_tasks, payloads
 
 UNLOCK = "celery.chord_unlock"  # the task that waits for a chord's header
-IDS_AT_ONCE = 10_000  # in one query; SQLite takes 32,766 values, PostgreSQL 65,535
 HEADERS = {"root_id": "root_id", "parent_id": "parent_id", "group_id": "group"}
 WORKFLOW_COLUMNS = ["workflow", "step", "task_id", "name", "status", "after", *HEADERS]
 
@@ -154,10 +153,10 @@ def load_workflows(engine: sa.Engine, queue: sa.Engine) -> pd.DataFrame:
         As `tutorial.results.load_results`.
     """
     trees = _Trees()
-    for payload in _payloads(queue):
+    for payload in payloads(queue):
         with suppress(ValueError, LookupError, TypeError, AttributeError):
             # A message that cannot be read must not hide the others.
-            trees.read(payload)
+            trees.add(read_message(payload))
     tasks = pd.DataFrame(trees.rows(), columns=[c for c in WORKFLOW_COLUMNS if c != "status"])
     tasks = tasks.astype(dict.fromkeys(["task_id", *HEADERS], "str") | {"name": "category"})
     done = load_results(engine, columns=["task_id", "status"], progress=False)
@@ -178,24 +177,9 @@ def _tasks(result: AsyncResult | ResultSet) -> Iterator[AsyncResult]:
 
 def _ended(engine: sa.Engine, task_ids: list[str]) -> list[str]:
     """Return those of the tasks that have ended, the earliest first."""
-    table = sa.table(TASK_TABLE, *map(sa.column, ("task_id", "status", "date_done")))
-    query = sa.select(table.c.task_id).where(table.c.status.in_(states.READY_STATES))
-    query = query.order_by(table.c.date_done)
-    ended: list[str] = []
-    with engine.connect() as connection:
-        for start in range(0, len(task_ids), IDS_AT_ONCE):
-            some = table.c.task_id.in_(task_ids[start : start + IDS_AT_ONCE])
-            ended += connection.scalars(query.where(some))
-    return ended
-
-
-def _payloads(queue: sa.Engine) -> list[str]:
-    """Return all messages, in the order of sending."""
-    if not sa.inspect(queue).has_table(MESSAGE_TABLE):
-        return []
-    table = sa.table(MESSAGE_TABLE, sa.column("id"), sa.column("payload"))
-    with queue.connect() as connection:
-        return list(connection.scalars(sa.select(table.c.payload).order_by(table.c.id)))
+    rows = find_tasks(engine, task_ids, ["task_id", "status", "date_done"])
+    ended = [row for row in rows if row.status in states.READY_STATES]
+    return [row.task_id for row in sorted(ended, key=lambda row: str(row.date_done))]
 
 
 class _Trees:
@@ -205,11 +189,9 @@ class _Trees:
         self.tasks: dict[str, dict[str, str | None]] = {}
         self.after: dict[str, dict[str, None]] = {}  # the inner one is a set that keeps its order
 
-    def read(self, payload: str) -> None:
+    def add(self, message: Message) -> None:
         """Take in a message: its task, who sent it, and what shall follow."""
-        message = json.loads(payload)
-        headers = message["headers"]
-        _args, _kwargs, embedded = json.loads(base64.b64decode(message["body"]))
+        headers = message.headers
         task_id, parent_id = headers["id"], headers["parent_id"]
         if headers["task"] == UNLOCK:  # the parent of a chord's body, which follows the header
             return
@@ -217,7 +199,7 @@ class _Trees:
         self._add(task_id, headers["task"], [] if parent_id in (None, task_id) else [parent_id])
         for column, header in HEADERS.items():
             self.tasks[task_id].setdefault(column, headers[header])
-        self._plan_rest(task_id, embedded)
+        self._plan_rest(task_id, message.embedded)
 
     def _plan_rest(self, task_id: str, options: dict[str, Any]) -> None:
         """Note what shall follow a task: the rest of its chain, callbacks, its chord's body."""

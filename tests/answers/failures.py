@@ -116,7 +116,7 @@ ANSWERS = {
         },
         right=[
             TAKE,
-            "from tutorial.results import load_messages\n\n"
+            "from tutorial.messages import load_messages\n\n"
             "messages = load_messages(queue).query('waiting and task_id == @task_id')\n"
             "take = 'UPDATE kombu_message SET visible = 0 WHERE visible AND id = :id'\n"
             "with queue.begin() as connection:\n"

@@ -14,7 +14,8 @@ from celery.backends.database.models import TaskExtended
 from celery.backends.database.session import ResultModelBase
 
 from tutorial.database import make_engine
-from tutorial.results import DERIVED, RESULT_COLUMNS
+from tutorial.reading.frame import DERIVED
+from tutorial.results import RESULT_COLUMNS
 
 COLUMNS = [column for column in RESULT_COLUMNS if column not in DERIVED]
 START = dt.datetime(2026, 1, 1)

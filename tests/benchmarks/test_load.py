@@ -26,7 +26,8 @@ from pytest_benchmark.fixture import BenchmarkFixture
 from tables import COLUMNS, make_table
 
 from tutorial.database import make_engine
-from tutorial.results import TASK_TABLE, count_results, iter_results, load_results
+from tutorial.results import count_results, iter_results, load_results
+from tutorial.tables import TASK_TABLE
 
 ROWS = int(os.environ.get("TUTORIAL_BENCHMARK_ROWS", "2000"))
 SAMPLE = 100  # results that AsyncResult reads one by one

@@ -11,7 +11,7 @@ from tutorial.broker import queue_engine
 from tutorial.exercises.checking import Wrong, call, exercise, shown, wait_until
 from tutorial.exercises.quiz import Choice, Question
 from tutorial.exercises.scratch import Scratch, scratch
-from tutorial.results import load_messages
+from tutorial.messages import load_messages
 from tutorial.tasks import add, divide
 from tutorial.worker import Worker
 

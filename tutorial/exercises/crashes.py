@@ -14,8 +14,10 @@ from tutorial.deliveries import deliveries
 from tutorial.exercises.checking import Wrong, call, exercise, shown
 from tutorial.exercises.quiz import Choice, Question
 from tutorial.exercises.scratch import Scratch, scratch
+from tutorial.messages import load_messages
 from tutorial.recovery import lost_tasks
-from tutorial.results import MESSAGE_TABLE, load_messages, load_results
+from tutorial.results import load_results
+from tutorial.tables import MESSAGE_TABLE
 from tutorial.tasks import add
 
 MOST_STEPS = 30  # statements and commits of a deposit, each of which the check breaks off

@@ -18,7 +18,8 @@ from tutorial.database import make_engine
 from tutorial.exercises.checking import Wrong, call, exercise, first_line, shown, wait_until
 from tutorial.exercises.quiz import Choice, Question
 from tutorial.exercises.scratch import Scratch, scratch
-from tutorial.results import load_messages, load_results
+from tutorial.messages import load_messages
+from tutorial.results import load_results
 from tutorial.tasks import add, app, count_to, divide, fetch
 
 

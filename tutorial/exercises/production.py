@@ -16,8 +16,8 @@ from tutorial.database import explain, make_engine
 from tutorial.exercises.checking import Wrong, call, exercise, shown
 from tutorial.exercises.quiz import Choice, Question
 from tutorial.exercises.scratch import Scratch, scratch
-from tutorial.results import GROUP_TABLE, MESSAGE_TABLE, TASK_TABLE
 from tutorial.servers import Server
+from tutorial.tables import GROUP_TABLE, MESSAGE_TABLE, TASK_TABLE
 from tutorial.tasks import add
 
 SHOP = {  # the settings of exercise 1

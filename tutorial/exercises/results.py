@@ -19,7 +19,8 @@ from tutorial.database import make_engine
 from tutorial.exercises.checking import Wrong, YourCodeRaised, call, exercise, shown, wait_until
 from tutorial.exercises.quiz import Choice, Question
 from tutorial.exercises.scratch import Scratch, scratch
-from tutorial.results import RESULT_COLUMNS, load_messages, load_results
+from tutorial.messages import load_messages
+from tutorial.results import RESULT_COLUMNS, load_results
 from tutorial.tasks import add, divide, nap, sample
 from tutorial.worker import Worker
 

@@ -1,7 +1,5 @@
 """The exercises of chapter 08: chains, groups and chords."""
 
-import base64
-import json
 from collections.abc import Callable, Collection
 from typing import Any
 
@@ -16,7 +14,8 @@ from tutorial.database import make_engine
 from tutorial.exercises.checking import Wrong, call, exercise, shown, wait_until
 from tutorial.exercises.quiz import Choice, Question
 from tutorial.exercises.scratch import Scratch, scratch
-from tutorial.results import load_groups, load_messages, load_results
+from tutorial.messages import load_messages, read_message
+from tutorial.results import load_groups, load_results
 from tutorial.tasks import add, app, divide
 from tutorial.workflows import UNLOCK
 
@@ -89,8 +88,7 @@ def _rest_of_chain(task_id: str) -> list[dict[str, Any]]:
     query = "SELECT payload FROM kombu_message WHERE payload ->> '$.headers.id' = :id"
     with queue_engine().connect() as connection:
         payload = connection.scalar(sa.text(query), {"id": task_id})
-    _args, _kwargs, embedded = json.loads(base64.b64decode(json.loads(payload)["body"]))
-    return embedded["chain"] or []
+    return read_message(payload).embedded["chain"] or []
 
 
 def _words(name: str, arguments: list[Any]) -> str:

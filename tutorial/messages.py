@@ -1,0 +1,247 @@
+"""The messages of the embedded queue: each of them is a row, whose payload is JSON.
+
+A payload has headers, which say what to do with the message, and a body, which is the task's
+arguments and what shall follow the task. The format is Celery's message protocol, version 2:
+https://docs.celeryq.dev/en/stable/internals/protocol.html
+"""
+
+import base64
+import datetime as dt
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import pandas as pd
+import sqlalchemy as sa
+from celery import states
+from dateutil import tz
+
+from tutorial.reading.decoding import Counts, Dates, Integers, Text, decode_json, decode_text
+from tutorial.reading.frame import FrameBuilder
+from tutorial.reading.moments import read_moment, read_zone
+from tutorial.reading.table import Table
+from tutorial.tables import MESSAGE_TABLE, QUEUE_TABLE
+
+MESSAGE_COLUMNS = {
+    "id": Integers,
+    "queue_id": Counts,
+    "visible": Counts,
+    "timestamp": Dates,
+    "payload": Text,
+}
+MESSAGE_FIELDS = ["task_id", "name", "args", "kwargs", "retries", "sent_at", "eta", "undecodable"]
+TIMING_COLUMNS = [
+    *("task_id", "name", "status", "worker", "messages", "sent_at", "received_at", "date_done"),
+    *("waiting", "running"),
+]
+
+
+@dataclass(frozen=True)
+class Message:
+    """A message of Celery's protocol.
+
+    Parameters
+    ----------
+    headers : dict
+        Among others ``id``, ``task``, ``parent_id`` and ``group``.
+    args : object
+        The task's positional arguments; the stored body if that cannot be decoded.
+    kwargs : object
+        The task's keyword arguments.
+    embedded : dict
+        What shall follow the task: ``callbacks``, ``chain`` and ``chord``.
+    readable : bool
+        Whether the body could be decoded.
+    """
+
+    headers: dict[str, Any]
+    args: Any = None
+    kwargs: Any = None
+    embedded: dict[str, Any] = field(default_factory=dict)
+    readable: bool = True
+
+
+def read_message(payload: str | bytes) -> Message:
+    """Read a message as kombu's SQLAlchemy transport stores it; nothing in it is ever unpickled.
+
+    Parameters
+    ----------
+    payload : str or bytes
+        From the column ``payload`` of ``kombu_message``.
+
+    Returns
+    -------
+    Message
+        With its headers alone if its body cannot be decoded.
+
+    Raises
+    ------
+    ValueError
+        If it is no message of Celery's.
+    """
+    try:
+        message = decode_json(payload)
+        headers = dict(message["headers"])
+    except Exception as error:  # whatever is wrong with it
+        raise ValueError("This is not a message of Celery's.") from error
+    body = message.get("body")
+    try:
+        if message["properties"].get("body_encoding") == "base64":
+            body = base64.b64decode(body)
+        if message["content-type"] != "application/json":
+            raise ValueError(f"The body is not JSON, but {message['content-type']}.")
+        args, kwargs, embedded = decode_json(body)
+    except Exception:
+        return Message(headers, args=body, readable=False)
+    return Message(headers, args, kwargs, embedded if isinstance(embedded, dict) else {})
+
+
+def load_messages(engine: sa.Engine, *, timezone: str | None = None) -> pd.DataFrame:
+    """Load the messages of the embedded queue: those that wait, and those that were received.
+
+    Parameters
+    ----------
+    engine : sqlalchemy.Engine
+        The engine of the queue, as `tutorial.broker.queue_engine` returns it.
+    timezone : str, optional
+        The time zone of the machine whose workers received the messages; by default this one's.
+
+    Returns
+    -------
+    pandas.DataFrame
+        One row a message, ordered by ``id``; a task that was retried has several.
+
+        ================================== =======================================================
+        ``id``                             int64: the order of sending
+        ``task_id``                        str
+        ``name``, ``queue``                category
+        ``args``, ``kwargs``               object
+        ``retries``                        Int64
+        ``waiting``                        bool: no worker has received it
+        ``sent_at``                        datetime64[us, UTC]: written by the sender,
+                                           `tutorial.tasks.note_sending_time`
+        ``eta``                            datetime64[us, UTC]: not to be run before
+        ``received_at``                    datetime64[us, UTC]: when a worker received it
+        ``undecodable``                    category, as in `load_results`
+        ================================== =======================================================
+
+    Raises
+    ------
+    ValueError, TypeError, ConnectionError
+        As `load_results`.
+    """
+    names = _queue_names(engine)
+    builder = FrameBuilder(MESSAGE_COLUMNS, MESSAGE_COLUMNS, _zone_of_workers(timezone))
+    for batch in Table(engine, MESSAGE_TABLE).batches(builder.stored):
+        builder.add(batch)
+    raw = builder.frame()
+    read = pd.DataFrame([_fields(text) for text in raw["payload"]], columns=MESSAGE_FIELDS)
+    return pd.DataFrame(
+        {
+            "id": raw["id"],
+            "task_id": read["task_id"].astype("str"),
+            "name": read["name"].astype("str").astype("category"),
+            "queue": raw["queue_id"].map(names).astype("str").astype("category"),
+            "args": read["args"].astype("object"),
+            "kwargs": read["kwargs"].astype("object"),
+            "retries": read["retries"].astype("Int64"),
+            "waiting": raw["visible"].fillna(0).astype("bool"),
+            "sent_at": read["sent_at"].astype("datetime64[us, UTC]"),
+            "eta": read["eta"].astype("datetime64[us, UTC]"),
+            "received_at": raw["timestamp"],
+            "undecodable": read["undecodable"].astype("str").astype("category"),
+        }
+    )
+
+
+def join_timings(results: pd.DataFrame, messages: pd.DataFrame) -> pd.DataFrame:
+    """Join results and messages, which gives the time that each task waited and ran.
+
+    Neither table says when a task started. A worker receives a message a little before it starts
+    it: it may hold as many more as ``worker_prefetch_multiplier`` allows, and a message with an
+    ``eta`` until that moment. So ``waiting`` is a little too short and ``running`` too long
+    while a worker is busy.
+
+    Parameters
+    ----------
+    results, messages : pandas.DataFrame
+        From `load_results` and `load_messages`.
+
+    Returns
+    -------
+    pandas.DataFrame
+        One row for each task that has a message or a result, in the order of sending: ``task_id``,
+        ``name``, ``status`` (missing while there is no result), ``worker``, ``messages`` (their
+        number; more than one after a retry, or if a stopping worker gave the message back),
+        ``sent_at``, ``received_at``, ``date_done``, ``waiting`` and ``running``
+        (timedelta64[us]). For a task with several messages the times are those of the last one.
+    """
+    _need(results, "results", ["task_id", "name", "status", "worker", "date_done"])
+    _need(messages, "messages", ["task_id", "name", "sent_at", "received_at", "eta"])
+    done = results[["task_id", "name", "status", "worker", "date_done"]]
+    last = messages.drop_duplicates("task_id", keep="last")
+    last = last[["task_id", "name", "sent_at", "received_at", "eta"]]
+    tasks = last.merge(done, on="task_id", how="outer", suffixes=("_sent", ""), sort=False)
+    tasks["name"] = tasks["name"].astype("object").fillna(tasks["name_sent"]).astype("category")
+    tasks["messages"] = tasks["task_id"].map(messages["task_id"].value_counts()).fillna(0)
+    tasks["messages"] = tasks["messages"].astype("int64")
+    started = tasks[["received_at", "eta"]].max(axis="columns").where(tasks["received_at"].notna())
+    finished = tasks["status"].isin(list(states.READY_STATES))
+    tasks["waiting"] = started - tasks["sent_at"]
+    tasks["running"] = (tasks["date_done"] - started).where(finished)
+    tasks = tasks.sort_values(["sent_at", "task_id"], ignore_index=True)
+    return tasks[TIMING_COLUMNS]
+
+
+def _queue_names(engine: sa.Engine) -> dict[int, str]:
+    builder = FrameBuilder(["id", "name"], {"id": Integers, "name": Text})
+    for batch in Table(engine, QUEUE_TABLE).batches(builder.stored):
+        builder.add(batch)
+    queues = builder.frame()
+    return dict(zip(queues["id"], queues["name"], strict=True))
+
+
+def _zone_of_workers(timezone: str | None) -> dt.tzinfo:
+    return read_zone(timezone) if timezone else tz.tzlocal()
+
+
+def _fields(payload: Any) -> dict[str, Any]:
+    """Return what a frame of messages says about a message."""
+    fields: dict[str, Any] = dict.fromkeys(MESSAGE_FIELDS)
+    try:
+        message = read_message(payload)
+    except ValueError:
+        return {**fields, "undecodable": "payload"}
+    headers = message.headers
+    readers: dict[str, Callable[[], Any]] = {
+        "task_id": lambda: _word(headers["id"]),
+        "name": lambda: _word(headers["task"]),
+        "retries": lambda: int(headers.get("retries") or 0),
+        "sent_at": lambda: _time(headers.get("sent_at")),
+        "eta": lambda: _time(headers.get("eta")),
+    }
+    bad = []
+    for name, read in readers.items():
+        try:
+            fields[name] = read()
+        except Exception:
+            bad.append(name)
+    fields["args"], fields["kwargs"] = message.args, message.kwargs
+    if not message.readable:
+        bad.append("args, kwargs")
+    return {**fields, "undecodable": ", ".join(bad) or None}
+
+
+def _word(raw: Any) -> str | None:
+    return None if raw is None else decode_text(raw)[0]
+
+
+def _time(text: str | None) -> dt.datetime | None:
+    return None if text is None else read_moment(text, "time")
+
+
+def _need(frame: pd.DataFrame, what: str, columns: list[str]) -> None:
+    """Check that a frame has the columns that a join needs."""
+    missing = [column for column in columns if column not in frame.columns]
+    if missing:
+        raise ValueError(f"The frame of {what} has no column {missing[0]!r}; load it with all.")
