@@ -83,7 +83,7 @@ def plot_running_times(timings: pd.DataFrame, *, axes: Axes | None = None) -> Ax
     Parameters
     ----------
     timings : pandas.DataFrame
-        From `tutorial.results.join_timings`.
+        From `tutorial.messages.join_timings`.
     axes : matplotlib.axes.Axes, optional
         Where to draw; by default on a figure of its own.
 
@@ -121,7 +121,7 @@ def plot_timeline(timings: pd.DataFrame, *, last: int = 60, axes: Axes | None = 
     Parameters
     ----------
     timings : pandas.DataFrame
-        From `tutorial.results.join_timings`.
+        From `tutorial.messages.join_timings`.
     last : int
         Draw so many tasks, those that were sent last.
     axes : matplotlib.axes.Axes, optional
