@@ -1,16 +1,23 @@
-"""A workspace for the tests that use the app in pytest's own process."""
+"""A workspace for each test that uses the app in pytest's own process."""
 
 import signal
 from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib import reload
 from pathlib import Path
 
 import pytest
+from kombu import pools
 
+from tutorial import celeryconfig
 from tutorial.broker import BROKER_VARIABLE
 from tutorial.database import RESULT_BACKEND_VARIABLE
+from tutorial.tasks import app
 from tutorial.workspace import HOME_VARIABLE
 
 BENCHMARKS = Path(__file__).parent / "benchmarks"
+# The longest files come first: the last ones should not keep a single process busy.
+LONGEST = ("test_answers.py", "test_worker.py", "test_browser.py", "test_recovery.py")
 
 
 def pytest_configure() -> None:
@@ -21,26 +28,43 @@ def pytest_configure() -> None:
 
 @pytest.hookimpl(tryfirst=True)  # before -m chooses
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Let benchmarks run on request only: they need a machine of their own."""
+    """Let benchmarks run on request only, because they need a machine of their own."""
     for item in items:
         if BENCHMARKS in item.path.parents:
             item.add_marker("slow")
+    items.sort(key=lambda item: (item.path.suffix == ".py", item.path.name not in LONGEST))
 
 
-@pytest.fixture(scope="session")
-def shared_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    # One for all modules, because an app reads its configuration only once in a process.
-    return tmp_path_factory.mktemp("a workspace").resolve()
+@contextmanager
+def workspace(folder: Path) -> Iterator[Path]:
+    """Let the app of this process, and all that a test starts, work in an empty folder."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv(HOME_VARIABLE, str(folder))
+        patch.delenv(BROKER_VARIABLE, raising=False)
+        patch.delenv(RESULT_BACKEND_VARIABLE, raising=False)
+        configure_again()
+        yield folder
+
+
+def configure_again() -> None:
+    """Let the app read its configuration, as it does only once, and forget its connections."""
+    settings = reload(celeryconfig)
+    assert app.conf.broker_url  # until it is asked, the app has not read anything
+    app.conf.update(broker_url=settings.broker_url, result_backend=settings.result_backend)
+    app._local.__dict__.clear()  # the result backend; Celery has no public way
+    del app.amqp  # which keeps a pool of producers
+    pools.reset()
+
+
+@pytest.fixture
+def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """Return the folder that ``TUTORIAL_HOME`` names while a test runs."""
+    with workspace(tmp_path_factory.mktemp("a workspace").resolve()) as folder:
+        yield folder
 
 
 @pytest.fixture(scope="module")
-def home(shared_folder: Path) -> Iterator[Path]:
-    """Return the folder that ``TUTORIAL_HOME`` names while a module's tests run."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv(HOME_VARIABLE, str(shared_folder))
-        patch.delenv(BROKER_VARIABLE, raising=False)
-        patch.delenv(RESULT_BACKEND_VARIABLE, raising=False)
-        from tutorial.tasks import app
-
-        assert shared_folder.name in app.conf.broker_url, "the app was configured before"
-        yield shared_folder
+def home_of_module(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """Return the folder that ``TUTORIAL_HOME`` names while the tests of a file run."""
+    with workspace(tmp_path_factory.mktemp("a workspace").resolve()) as folder:
+        yield folder

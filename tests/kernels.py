@@ -12,7 +12,7 @@ import psutil
 import pytest
 from jupyter_client.blocking import BlockingKernelClient
 from jupyter_client.manager import KernelManager
-from processes import environment, processes
+from processes import PATIENCE, environment, processes
 from test_lab import Lab, launch
 
 from tutorial.workspace import HOME_VARIABLE
@@ -24,7 +24,7 @@ open_workspace("deaths")
 from tutorial.tasks import add, nap
 from tutorial.worker import Worker
 worker = Worker("{app}", pool="{pool}", concurrency=2).start()
-assert add.delay(2, 3).get(timeout=30, interval=0.005) == 5
+assert add.delay(2, 3).get(timeout=300, interval=0.005) == 5
 """
 WORK = """
 naps = [nap.delay(60) for _ in range(4)]
@@ -47,7 +47,7 @@ class Kernel:
     def _connect(self, client: BlockingKernelClient) -> None:
         self.client = client
         client.start_channels()
-        client.wait_for_ready(timeout=60)
+        client.wait_for_ready(timeout=PATIENCE)
 
     @property
     def pid(self) -> int:
@@ -138,7 +138,7 @@ def interrupted(victim: Kernel) -> None:
     second = "second = Worker(hostname='second@notebook'); print('now', flush=True); second.start()"
     for cell in ("import time; print('now', flush=True); time.sleep(60)", second):
         victim.client.execute(cell, stop_on_error=False)
-        while victim.client.get_iopub_msg(timeout=30)["content"].get("text") != "now\n":
+        while victim.client.get_iopub_msg(timeout=PATIENCE)["content"].get("text") != "now\n":
             pass
         victim.manager.interrupt_kernel()
     assert victim.run("print(worker.status, second.status == 'starting')") == "ready False\n"
@@ -148,7 +148,7 @@ def interrupted(victim: Kernel) -> None:
 def lab_closed(victim: Kernel) -> None:
     assert victim.lab
     victim.lab.process.send_signal(signal.SIGTERM)
-    victim.lab.process.wait(timeout=30)
+    victim.lab.process.wait(timeout=PATIENCE)
 
 
 def lab_killed(victim: Kernel) -> None:
@@ -162,7 +162,7 @@ def out_of_memory(victim: Kernel) -> None:
     with memory_limit(300_000_000) as join:
         join.write_text(str(victim.pid))
         victim.client.execute("much = [bytes(range(256)) * 40_000 for _ in range(100)]")
-        psutil.Process(victim.pid).wait(timeout=30)
+        psutil.Process(victim.pid).wait(timeout=PATIENCE)
 
 
 def can_limit_memory() -> bool:

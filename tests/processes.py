@@ -4,7 +4,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from pathlib import Path
 
 import psutil
@@ -13,6 +13,10 @@ import pytest
 from tutorial.broker import BROKER_VARIABLE
 from tutorial.database import RESULT_BACKEND_VARIABLE
 from tutorial.workspace import HOME_VARIABLE
+
+PATIENCE = 300  # seconds; it ends only what hangs, on however busy a machine
+ENDING = 60  # seconds; what a test leaves on purpose runs for much longer
+LONG = 900  # seconds that a task takes which is not to end by itself
 
 needs_fork = pytest.mark.skipif(not hasattr(os, "fork"), reason="Windows has no fork")
 
@@ -29,7 +33,7 @@ def environment(home: Path | str, **variables: str) -> dict[str, str]:
 
 
 def python(
-    code: str, home: Path | str, cwd: Path | None = None, timeout: float = 50, **variables: str
+    code: str, home: Path | str, cwd: Path | None = None, **variables: str
 ) -> subprocess.CompletedProcess[str]:
     """Run a program to its end."""
     return subprocess.run(
@@ -38,7 +42,7 @@ def python(
         env=environment(home, **variables),
         capture_output=True,
         text=True,
-        timeout=timeout,
+        timeout=PATIENCE,
     )
 
 
@@ -70,14 +74,21 @@ def processes(home: Path | str, group: int | None = None) -> list[psutil.Process
     return found
 
 
+def wait_for(condition: Callable[[], object]) -> None:
+    """Wait until a condition holds."""
+    deadline = time.monotonic() + PATIENCE
+    while not condition():
+        assert time.monotonic() < deadline, "it has taken too long"
+        time.sleep(0.01)
+
+
 def survivors(
     home: Path | str,
     group: int | None = None,
-    within: float = 5,
     spared: Collection[int] = (),
 ) -> list[psutil.Process]:
-    """Return the processes of a workspace that are still there after so many seconds."""
-    deadline = time.monotonic() + within
+    """Wait for the processes of a workspace to end; return those that do not."""
+    deadline = time.monotonic() + ENDING
     while True:
         left = [process for process in processes(home, group) if process.pid not in spared]
         if not left or time.monotonic() > deadline:

@@ -16,6 +16,7 @@ from celery import Celery
 from celery.exceptions import ImproperlyConfigured
 from databases import DATABASES, empty_database
 from kombu.exceptions import DecodeError
+from processes import PATIENCE
 
 from tutorial.backend import EngineBackend, engine_backend
 from tutorial.broker import BROKER_VARIABLE, broker_url
@@ -166,7 +167,7 @@ def test_a_spawned_process_makes_an_engine_of_its_own(engine: sa.Engine) -> None
     app.backend.store_result("one", 5, "SUCCESS")
     code = "import pickle, sys; print(pickle.load(sys.stdin.buffer).AsyncResult('one').result)"
     command = [sys.executable, "-c", code]
-    done = subprocess.run(command, input=pickle.dumps(app), capture_output=True, timeout=50)
+    done = subprocess.run(command, input=pickle.dumps(app), capture_output=True, timeout=PATIENCE)
     assert done.stdout.strip() == b"5", done.stderr.decode()
 
 
@@ -272,7 +273,7 @@ print(codes)
 def fork(url: sa.URL, how: str) -> str:
     text = url.render_as_string(hide_password=False)
     command = [sys.executable, "-c", FORKS, text, how]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=50)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE)
     return done.stdout.strip() or done.stderr
 
 
@@ -405,13 +406,14 @@ def test_the_rows_are_those_of_the_stock_backend_byte_for_byte(
     kind: str, module: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     found = {}
+    command = [sys.executable, "-c", EVERY_KIND_OF_ROW]
     for backend in ("stock", "engine"):
         folder = tmp_path / backend
         folder.mkdir()
         with empty_database(kind, folder) as url:
             use(folder, url, backend, monkeypatch)
             with Worker("engine_app", pool="solo"):
-                subprocess.run([sys.executable, "-c", EVERY_KIND_OF_ROW], check=True, timeout=50)
+                subprocess.run(command, check=True, timeout=PATIENCE)
             found[backend] = rows(url)
     assert len(found["stock"]) == 9
     assert found["engine"] == found["stock"]
@@ -424,7 +426,7 @@ from engine_app import add, app, divide, retry
 
 def run(task, task_id, *args, **options):
     sent = task.apply_async(args, task_id=task_id, **options)
-    sent.get(timeout=20, interval=0.005, propagate=False)
+    sent.get(timeout=300, interval=0.005, propagate=False)
     return sent
 
 done = [run(add, "sum", 2, 3), run(add, "text", "\u00e9", "\U0001f600")]
@@ -432,7 +434,7 @@ run(divide, "failure", 1, 0)
 run(retry, "retry")
 linked = add.s(5).set(task_id="the second")
 run(add, "the first", 1, 2, link=linked)
-app.AsyncResult("the second").get(timeout=20, interval=0.005)
+app.AsyncResult("the second").get(timeout=300, interval=0.005)
 app.backend.store_result("custom", {"done": 3}, "PROGRESS")
 app.backend.store_result("custom", {"done": 4}, "PROGRESS")
 app.backend.mark_as_revoked("revoked", "no more")

@@ -11,12 +11,10 @@ import sqlalchemy as sa
 from celery.exceptions import ImproperlyConfigured
 from kombu import Connection
 from kombu.transport import TRANSPORT_ALIASES, get_transport_cls
-from processes import environment, needs_fork, python
+from processes import PATIENCE, environment, needs_fork, python
 
 from tutorial.broker import Transport, broker_url, queue_engine
 from tutorial.database import BUSY_TIMEOUT, make_engine, sqlite_url
-
-pytestmark = pytest.mark.timeout(60)
 
 MORE_TASKS = """
 from celery import chain
@@ -188,7 +186,7 @@ for number in range(25):
         producer.stdin.write("\n")
         producer.stdin.flush()
     for producer in producers:
-        _, errors = producer.communicate(timeout=40)
+        _, errors = producer.communicate(timeout=PATIENCE)
         assert errors == ""
     assert waiting(queue_engine()) == [(i, j) for i in range(4) for j in range(25)]
 
@@ -228,7 +226,7 @@ with Worker("more_tasks", concurrency=3) as worker:
     results = [spread.delay(20) for _ in range(3)]
     results += [chain(add.s(1, 1), add.s(1), add.s(1)).delay() for _ in range(10)]
     results += [stubborn.delay(number) for number in range(10)]
-    values = [result.get(timeout=30, interval=0.01) for result in results]
+    values = [result.get(timeout=300, interval=0.01) for result in results]
     import sqlalchemy as sa, time
     from tutorial.database import make_engine
     count = sa.text("SELECT count(*) FROM celery_taskmeta WHERE status = 'SUCCESS'")

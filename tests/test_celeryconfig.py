@@ -6,8 +6,6 @@ import pytest
 from processes import python
 from test_database import ODD_NAMES
 
-pytestmark = pytest.mark.timeout(60)
-
 SHOW = """
 import json, os
 from tutorial.tasks import app

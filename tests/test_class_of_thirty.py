@@ -86,13 +86,13 @@ def rows(path: Path) -> set[str]:
 
 @needs_fork
 @pytest.mark.slow
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(4 * 3600)
 def test_three_learners_at_once(course: Path) -> None:
     run_class(course, 3)
 
 
 @needs_fork
 @pytest.mark.slow
-@pytest.mark.timeout(1800)
+@pytest.mark.timeout(4 * 3600)
 def test_a_class_of_thirty(course: Path) -> None:
     run_class(course, 30)

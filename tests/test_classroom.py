@@ -11,7 +11,7 @@ import nbformat
 import pytest
 from exercise_runs import REGION, with_answer
 from nbformat import NotebookNode
-from processes import environment, survivors
+from processes import PATIENCE, environment, survivors
 
 from tutorial.commands import classroom
 from tutorial.commands.classroom import ClassroomError, build_course, mark
@@ -22,7 +22,6 @@ from tutorial.workspace import COURSE
 
 CHAPTERS = sorted(path.stem for path in SOURCES.glob("*.ipynb"))
 ASSIGNMENT = "03-add"  # whose exercises have 1, 2, 2 and 3 points
-pytestmark = pytest.mark.timeout(200)
 
 
 def read(path: Path) -> NotebookNode:
@@ -68,7 +67,6 @@ def test_another_build_is_the_same(course: Path) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(300)
 def test_two_builds_of_all_assignments_are_the_same(tmp_path: Path) -> None:
     before = files(NOTEBOOKS)
     for name in ("one", "two"):
@@ -103,7 +101,7 @@ def test_without_nbgrader_the_message_says_what_to_install() -> None:
     hide = "import sys; sys.modules['nbgrader'] = None; from tutorial.__main__ import main; "
     code = hide + "sys.exit(main(['classroom', 'build']))"
     done = subprocess.run(
-        [sys.executable, "-c", code], cwd=COURSE, capture_output=True, text=True, timeout=60
+        [sys.executable, "-c", code], cwd=COURSE, capture_output=True, text=True, timeout=PATIENCE
     )
     assert done.returncode == 1
     assert done.stderr.startswith("nbgrader is not installed: put --extra classroom")
@@ -164,7 +162,7 @@ CLASS: dict[str, tuple[Change, list[float]]] = {
             None,
             "from tutorial.database import make_engine\n\n"
             "worker = Worker(concurrency=1).start()\n"
-            "answer.get(timeout=30, interval=0.01)\n"
+            "answer.get(timeout=300, interval=0.01)\n"
             "worker.kill()\n"
             "with make_engine().begin() as connection:\n"
             '    connection.execute(sa.text("DROP TABLE celery_taskmeta"))\n'
@@ -217,11 +215,11 @@ def test_a_class_of_five_gets_the_expected_marks(course: Path, tmp_path: Path) -
         env=environment(home, PYTHONPATH=str(COURSE)),
         capture_output=True,
         text=True,
-        timeout=150,
+        timeout=PATIENCE,
     )
     assert done.returncode == 0, done.stdout + done.stderr
     export = [sys.executable, "-m", "nbgrader", "export"]
-    subprocess.run(export, cwd=course, env=environment(home), check=True, timeout=60)
+    subprocess.run(export, cwd=course, env=environment(home), check=True, timeout=PATIENCE)
     marks = json.loads(done.stdout.splitlines()[-1])
     found = {
         student: [of[f"add-{number}-check"] for number in range(1, 5)]
@@ -254,6 +252,6 @@ def test_the_solved_one_is_valid_and_that_of_learners_is_not(
         env=environment(tmp_path / "home", PYTHONPATH=str(COURSE)),
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=PATIENCE,
     )
     assert says in done.stdout, done.stdout + done.stderr

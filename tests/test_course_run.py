@@ -24,7 +24,7 @@ from tutorial.tasks import add
 from tutorial.worker import Worker
 
 with Worker():
-    total = add.delay(2, 3).get(timeout=30, interval=0.01)
+    total = add.delay(2, 3).get(timeout=300, interval=0.01)
 total"""
 
 LEAVE_A_PROCESS = """\

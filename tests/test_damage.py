@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 from clock import Clock, needs_clock
-from processes import needs_fork, python, survivors
+from processes import PATIENCE, needs_fork, python, survivors
 
-pytestmark = [needs_fork, pytest.mark.timeout(120)]
+pytestmark = needs_fork
 
 # What each of the programs below begins with. The log is outside, where there is room for it.
 BEGIN = """
@@ -46,7 +46,7 @@ where = home()
 log = where.parent.parent / "worker.log"
 app, pool = os.environ.get("APP", "tutorial.tasks"), os.environ.get("POOL", "prefork")
 worker = Worker(app, pool=pool, logfile=log).start()
-assert add.delay(2, 3).get(timeout=30, interval=0.01) == 5
+assert add.delay(2, 3).get(timeout=300, interval=0.01) == 5
 """
 
 LARGE = """
@@ -76,8 +76,8 @@ print(error(add.delay, 1, 1))
 print(error(Worker(hostname="second@notebook", logfile=log.with_name("second")).start))
 print(error(check_space))
 ballast.unlink()
-print([len(result.get(timeout=60, interval=0.01)) for result in running])
-print(stored(), add.delay(1, 1).get(timeout=30, interval=0.01))
+print([len(result.get(timeout=300, interval=0.01)) for result in running])
+print(stored(), add.delay(1, 1).get(timeout=300, interval=0.01))
 """
 
 READ_ONLY = """
@@ -92,7 +92,7 @@ try:
     time.sleep(1)
 finally:
     subprocess.run(["chattr", "-R", "-i", where] if root else ["chmod", "-R", "u+w", where])
-print(running.get(timeout=60, interval=0.01), stored(engine))
+print(running.get(timeout=300, interval=0.01), stored(engine))
 """
 
 DELETED = """
@@ -104,7 +104,7 @@ worker.kill()
 worker.start()
 print(stored())
 requeue_lost(make_engine(), queue_engine())
-print(vanished.get(timeout=30, interval=0.01))
+print(vanished.get(timeout=300, interval=0.01))
 while len(stored()) < 2:  # also the first task of all comes back
     time.sleep(0.01)
 print(stored())
@@ -114,7 +114,7 @@ for file in where.glob("queue.db*"):
         file.unlink()
 print(error(add.delay, 1, 1))
 worker.restart()
-print(add.delay(20, 22).get(timeout=30, interval=0.01), stored())
+print(add.delay(20, 22).get(timeout=300, interval=0.01), stored())
 """
 
 DAMAGED = """
@@ -128,7 +128,7 @@ for name, load in [("results.db", stored), ("queue.db", queue_engine().connect)]
     print(error(worker.start))
     (where / name).rename(where / f"{name}.damaged")
     worker.start()
-    print(add.delay(20, 22).get(timeout=30, interval=0.01), stored())
+    print(add.delay(20, 22).get(timeout=300, interval=0.01), stored())
     worker.stop()
 """
 
@@ -145,8 +145,8 @@ for turn, seconds in enumerate([-year, year, 0]):
     wait_for("nap[", 2 * turn + 1)  # two lines for each: received, succeeded
     jump(seconds)
     before = time.monotonic()
-    values = [result.get(timeout=30, interval=0.01) for result in [running, *waiting]]
-    print(values, add.delay(2, 3).get(timeout=30, interval=0.01), time.monotonic() - before < 5)
+    values = [result.get(timeout=300, interval=0.01) for result in [running, *waiting]]
+    print(values, add.delay(2, 3).get(timeout=300, interval=0.01), time.monotonic() - before < 5)
 print(sorted(set(load_results(make_engine())["date_done"].dt.year - time.gmtime().tm_year)))
 print(set(stored()), len(stored()), requeue_lost(make_engine(), queue_engine()))
 """
@@ -154,7 +154,7 @@ print(set(stored()), len(stored()), requeue_lost(make_engine(), queue_engine()))
 
 def run(program: str, home: Path, cwd: Path | None = None, **variables: str) -> list[str]:
     """Run a program to its end; return the lines that it prints."""
-    done = python(BEGIN + program, home, cwd, timeout=100, **variables)
+    done = python(BEGIN + program, home, cwd, timeout=PATIENCE, **variables)
     assert done.returncode == 0, done.stderr[-3000:]
     assert survivors(home) == []
     return done.stdout.splitlines()

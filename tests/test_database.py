@@ -18,7 +18,6 @@ from tutorial.database import (
     usable_url,
 )
 
-pytestmark = pytest.mark.timeout(60)
 # Characters that mean something in a URL, in Python's or in Celery's formatting
 ODD_NAMES = ["a b", "50%", "50%25", "a#b", "q?x=1", "ümläut", "a+b", "a@b:c", "a;b&c", "it's"]
 if os.name == "nt":

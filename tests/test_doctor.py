@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from processes import PATIENCE
 
 from tutorial.workspace import COURSE
 
@@ -18,7 +19,7 @@ def doctor(**variables: str | Path) -> subprocess.CompletedProcess[str]:
         env=os.environ | {name: str(value) for name, value in variables.items()},
         capture_output=True,
         text=True,
-        timeout=90,
+        timeout=PATIENCE,
     )
 
 

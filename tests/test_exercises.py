@@ -27,7 +27,6 @@ from tutorial.exercises.quiz import Choice, Question
 from tutorial.workspace import HOME_VARIABLE
 
 CHAPTERS = sorted(path.stem for path in NOTEBOOKS.glob("*.ipynb"))
-pytestmark = pytest.mark.timeout(60)
 
 
 @exercise(points=2, hints=["It is a number.", "It is less than six.", "It is five."])

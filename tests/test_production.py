@@ -19,13 +19,11 @@ import pytest
 import sqlalchemy as sa
 import trustme
 from kombu import Connection
-from processes import environment, needs_fork, python, survivors
+from processes import PATIENCE, environment, needs_fork, python, survivors
 
 from tutorial import servers
 from tutorial.database import make_engine
 from tutorial.workspace import COURSE
-
-pytestmark = pytest.mark.timeout(120)
 
 CHAPTER = COURSE / "notebooks" / "15-production.ipynb"
 OTHER_HOST = "other.example.org"
@@ -155,7 +153,7 @@ def test_broker(how: str, talks_to_an_impostor: bool, authority: trustme.CA, ca_
 
 SEND = """
 from tutorial.tasks import add
-print(sum(add.delay(n, n).get(timeout=30, interval=0.002) for n in range(20)))
+print(sum(add.delay(n, n).get(timeout=300, interval=0.002) for n in range(20)))
 """
 
 
@@ -171,7 +169,7 @@ def test_celery_multi(tmp_path: Path) -> None:
 
     def multi(order: str) -> None:
         command = [sys.executable, "-m", "celery", "multi", order, "one@shop", "two@shop", *options]
-        subprocess.run(command, env=environment(tmp_path), check=True, timeout=60, cwd=COURSE)
+        subprocess.run(command, env=environment(tmp_path), check=True, timeout=PATIENCE, cwd=COURSE)
 
     def pids() -> list[int]:
         return [int(file.read_text()) for file in tmp_path.glob("*.pid") if file.read_text()]

@@ -9,6 +9,7 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
+from processes import PATIENCE
 
 from tutorial.commands import reset
 from tutorial.workspace import COURSE
@@ -22,7 +23,7 @@ def run_reset(home: Path) -> subprocess.CompletedProcess[str]:
         env=os.environ | {"TUTORIAL_HOME": str(home)},
         capture_output=True,
         text=True,
-        timeout=90,
+        timeout=PATIENCE,
     )
 
 

@@ -17,13 +17,13 @@ import sqlalchemy as sa
 from amqp.exceptions import NotAllowed
 from databases import server_url
 from kombu import Connection
-from processes import needs_fork, python, started
+from processes import ENDING, PATIENCE, needs_fork, python, started
 
 from tutorial import servers
 from tutorial.processes import kinds
 from tutorial.servers import VARIABLES, Server, ServerError, ServerMissing
 
-pytestmark = [needs_fork, pytest.mark.timeout(120)]
+pytestmark = needs_fork
 
 PRIVATE = ["postgresql", "mariadb", "redis"]
 DATABASES = ["postgresql", "mariadb"]
@@ -78,8 +78,8 @@ def redis_client(url: str):
         return connection.channel().client
 
 
-def gone(pids: list[int], within: float = 5) -> bool:
-    deadline = time.monotonic() + within
+def gone(pids: list[int]) -> bool:
+    deadline = time.monotonic() + ENDING
     while time.monotonic() < deadline:
         if not any(psutil.pid_exists(pid) and _alive(pid) for pid in pids):
             return True
@@ -180,8 +180,10 @@ def test_flower_asks_for_the_password() -> None:
     import requests
 
     with private("flower") as flower:
-        assert requests.get(flower.url, timeout=10).status_code == 200
-        assert requests.get(flower.url.replace("tutorial:", "x:"), timeout=10).status_code == 401
+        assert requests.get(flower.url, timeout=PATIENCE).status_code == 200
+        assert (
+            requests.get(flower.url.replace("tutorial:", "x:"), timeout=PATIENCE).status_code == 401
+        )
 
 
 # Their end
@@ -213,7 +215,7 @@ def killed_kernel(kind: str, program: Path, home: Path, delay: float | None = No
 
 
 def wait_until_empty(folder: Path) -> None:
-    deadline = time.monotonic() + 5
+    deadline = time.monotonic() + ENDING
     while any(folder.iterdir()) and time.monotonic() < deadline:
         time.sleep(0.02)
 
@@ -228,7 +230,7 @@ def test_a_killed_kernel_leaves_no_server(kind: str, tmp_path: Path, temporary: 
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(900)
+@pytest.mark.timeout(4 * 3600)
 def test_fifty_killed_kernels_leave_no_server(tmp_path: Path, temporary: Path) -> None:
     for trial in range(50):
         kind = ["postgresql", "redis"][trial % 2]
@@ -245,7 +247,7 @@ import multiprocessing, time
 from tutorial import servers
 from tutorial.processes import kinds
 server = servers.redis(private=True)
-child = multiprocessing.get_context("fork").Process(target=time.sleep, args=(60,))
+child = multiprocessing.get_context("fork").Process(target=time.sleep, args=(900,))
 child.start()
 print(server._child.pid, child.pid, flush=True)
 input()
@@ -286,7 +288,9 @@ def test_our_numbered_database_of_a_shared_redis_is_empty_and_ours_alone() -> No
     with Server("redis") as server, Server("redis") as other:
         assert server.url != other.url
         assert redis_client(server.url).dbsize() == 1  # the mark that it is taken
-    assert redis_client(server.url).dbsize() == 0
+        redis_client(server.url).set("kept", "1")
+    # Another program can have taken it since.
+    assert redis_client(server.url).get("kept") is None
 
 
 def parts(kind: str) -> set[str]:

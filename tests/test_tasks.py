@@ -5,53 +5,52 @@ from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
+from processes import PATIENCE
 
 from tutorial import tasks
 from tutorial.broker import queue_engine
 from tutorial.worker import Worker
 
-pytestmark = pytest.mark.timeout(60)
-
 
 @pytest.fixture(scope="module")
-def worker(home: Path) -> Iterator[Worker]:
+def worker(home_of_module: Path) -> Iterator[Worker]:
     with Worker(hostname="tasks@test") as worker:
         yield worker
 
 
-def test_the_tasks_have_these_names(home: Path) -> None:
+def test_the_tasks_have_these_names() -> None:
     own = {name for name in tasks.app.tasks if not name.startswith("celery.")}
     assert own >= {"tutorial.tasks.add", "tutorial.tasks.divide", "tutorial.tasks.nap"}
 
 
 def test_add(worker: Worker) -> None:
     result = tasks.add.delay(2, 3)
-    assert result.get(timeout=10, interval=0.005) == 5
+    assert result.get(timeout=PATIENCE, interval=0.005) == 5
     assert result.state == "SUCCESS"
 
 
 def test_the_result_says_which_task_and_worker(worker: Worker) -> None:
     result = tasks.add.delay(2, 3)
-    result.get(timeout=10, interval=0.005)
+    result.get(timeout=PATIENCE, interval=0.005)
     assert (result.name, result.args, result.worker) == ("tutorial.tasks.add", [2, 3], "tasks@test")
 
 
 def test_divide_can_fail(worker: Worker) -> None:
-    assert tasks.divide.delay(1, 4).get(timeout=10, interval=0.005) == 0.25
+    assert tasks.divide.delay(1, 4).get(timeout=PATIENCE, interval=0.005) == 0.25
     result = tasks.divide.delay(1, 0)
     with pytest.raises(ZeroDivisionError):
-        result.get(timeout=10, interval=0.005)
+        result.get(timeout=PATIENCE, interval=0.005)
     assert result.state == "FAILURE"
     assert "ZeroDivisionError: division by zero" in result.traceback
 
 
 def test_nap_takes_its_time(worker: Worker) -> None:
     before = datetime.now(UTC)
-    assert tasks.nap.delay(0.3).get(timeout=10, interval=0.005) == 0.3
+    assert tasks.nap.delay(0.3).get(timeout=PATIENCE, interval=0.005) == 0.3
     assert datetime.now(UTC) - before > timedelta(seconds=0.3)
 
 
-def test_a_message_holds_the_time_of_sending(home: Path) -> None:
+def test_a_message_holds_the_time_of_sending(home_of_module: Path) -> None:
     before = datetime.now(UTC)
     result = tasks.add.delay(2, 3)
     after = datetime.now(UTC)

@@ -10,21 +10,39 @@ from pathlib import Path
 
 import psutil
 import pytest
-from processes import environment, needs_fork, processes, python, started, survivors
+from celery.result import AsyncResult
+from processes import (
+    LONG,
+    PATIENCE,
+    environment,
+    needs_fork,
+    processes,
+    python,
+    started,
+    survivors,
+    wait_for,
+)
 
 from tutorial import tasks, worker
 from tutorial.worker import DEFAULT_POOL, Worker, WorkerStartError
 
-pytestmark = [pytest.mark.timeout(60), pytest.mark.usefixtures("home")]
+pytestmark = pytest.mark.usefixtures("home")
 POOLS = ["prefork", "threads", "solo"] if hasattr(os, "fork") else ["threads", "solo"]
 
 MORE_TASKS = """
 import os, signal, time
+from pathlib import Path
 from tutorial.tasks import add, app, nap
 
 @app.task
 def surroundings():
     return [os.getcwd(), os.environ["TUTORIAL_HOME"], os.environ.get("GREETING")]
+
+@app.task
+def meet(folder, number):  # ends when so many of these tasks run at once
+    Path(folder, meet.request.id).touch()
+    while len(os.listdir(folder)) < number:
+        time.sleep(0.01)
 
 @app.task
 def stuck():
@@ -37,12 +55,10 @@ def stuck():
 @pytest.fixture(autouse=True)
 def nothing_is_left(home: Path) -> Iterator[None]:
     yield
-    left = survivors(home, within=1)
+    left = survivors(home)
     for process in left:
         process.kill()
     assert left == []
-    with tasks.app.connection_for_write() as connection:
-        connection.default_channel.queue_purge("celery")
 
 
 @pytest.fixture
@@ -53,15 +69,18 @@ def more_tasks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
 
 
 def five() -> float:
-    total: float = tasks.add.delay(2, 3).get(timeout=10, interval=0.005)
+    total: float = tasks.add.delay(2, 3).get(timeout=PATIENCE, interval=0.005)
     return total
 
 
-def wait_for(condition: object, seconds: float = 10) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
+def meeting(number: int, folder: Path) -> list[AsyncResult]:
+    """Send tasks that end only when all of them run at once; return their results."""
+    place = folder / "meeting"
+    place.mkdir()
+    sent = [tasks.app.send_task("more_tasks.meet", [str(place), number]) for _ in range(number)]
+    for result in sent:
+        result.get(timeout=PATIENCE, interval=0.005)
+    return sent
 
 
 # What it does
@@ -77,9 +96,7 @@ def test_a_worker_of_each_pool_runs_tasks_and_stops(pool: str) -> None:
     assert (worker.status, worker.returncode) == ("ready", None)
     assert psutil.pid_exists(worker.pid)
     assert five() == 5
-    before = time.perf_counter()
     worker.stop()
-    assert time.perf_counter() - before < 2
     assert (worker.status, worker.returncode) == ("stopped", 0)
     worker.stop()
     worker.kill()
@@ -119,13 +136,11 @@ def test_restart_is_another_process_with_a_log_of_its_own() -> None:
 @needs_fork
 def test_kill_leaves_nothing_also_when_busy(home: Path) -> None:
     worker = Worker(hostname="busy@test").start()
-    tasks.nap.delay(30)
+    tasks.nap.delay(LONG)
     wait_for(lambda: "received" in worker.logs())
-    before = time.perf_counter()
     worker.kill()
-    assert time.perf_counter() - before < 1
     assert (worker.status, worker.returncode) == ("killed", -signal.SIGKILL)
-    assert survivors(home, within=0.5) == []
+    assert survivors(home) == []
     worker.kill()
 
 
@@ -147,14 +162,11 @@ def test_starting_twice_replaces_it_too() -> None:
         assert five() == 5
 
 
-def test_two_names_are_two_workers(home: Path) -> None:
-    with Worker(hostname="one@test", pool="solo") as one:
-        with Worker(hostname="two@test", pool="solo") as two:
+def test_two_names_are_two_workers(home: Path, more_tasks: str, tmp_path: Path) -> None:
+    with Worker(more_tasks, hostname="one@test", pool="solo") as one:
+        with Worker(more_tasks, hostname="two@test", pool="solo") as two:
             assert (one.status, two.status) == ("ready", "ready")
-            results = [tasks.nap.delay(0.2) for _ in range(4)]
-            for result in results:
-                result.get(timeout=10, interval=0.005)
-            assert {result.worker for result in results} == {"one@test", "two@test"}
+            assert {result.worker for result in meeting(2, tmp_path)} == {"one@test", "two@test"}
         assert five() == 5
     assert {"one@test.log", "two@test.log"} <= {path.name for path in (home / "logs").iterdir()}
 
@@ -162,24 +174,20 @@ def test_two_names_are_two_workers(home: Path) -> None:
 # What is asked for
 
 
-def test_concurrency() -> None:
-    with Worker(concurrency=3) as worker:
+def test_concurrency(more_tasks: str, tmp_path: Path) -> None:
+    with Worker(more_tasks, concurrency=3) as worker:
         if DEFAULT_POOL == "prefork":
             assert len(psutil.Process(worker.pid).children()) == 3
-        before = time.perf_counter()
-        for result in [tasks.nap.delay(0.5) for _ in range(3)]:
-            result.get(timeout=10, interval=0.005)
-        assert time.perf_counter() - before < 1.4
+        meeting(3, tmp_path)
 
 
 def test_queues() -> None:
     with Worker(queues="fast,slow", pool="solo"):
+        elsewhere = tasks.add.delay(2, 3)
         for queue in ("fast", "slow"):
             result = tasks.add.apply_async((2, 3), queue=queue)
-            assert result.get(timeout=10, interval=0.005) == 5
+            assert result.get(timeout=PATIENCE, interval=0.005) == 5
             assert result.queue == queue
-        elsewhere = tasks.add.delay(2, 3)
-        time.sleep(0.3)
         assert elsewhere.state == "PENDING"
 
 
@@ -195,7 +203,7 @@ def test_beat_sends_tasks_beside_the_pool(tmp_path: Path, monkeypatch: pytest.Mo
     (tmp_path / "beating.py").write_text(BEAT)
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
     with Worker("beating", beat=True) as worker:
-        wait_for(lambda: worker.logs().count("succeeded") >= 2, seconds=20)
+        wait_for(lambda: worker.logs().count("succeeded") >= 2)
 
 
 def test_loglevel_and_logfile(tmp_path: Path) -> None:
@@ -223,7 +231,7 @@ def test_the_worker_sees_folder_workspace_and_environment(
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("GREETING", "hello")
     with Worker(more_tasks, pool="solo"):
-        seen = tasks.app.send_task("more_tasks.surroundings").get(timeout=10, interval=0.005)
+        seen = tasks.app.send_task("more_tasks.surroundings").get(timeout=PATIENCE, interval=0.005)
     assert seen == [str(tmp_path), str(home), "hello"]
 
 
@@ -264,9 +272,7 @@ def test_the_panel_shows_state_and_log_without_the_broker(
         worker.logfile.open("a").write("<script>alert(1)</script> & more\n")
         # Neither the app nor the workspace is asked: only the process and the log file are.
         monkeypatch.setattr("tutorial.worker.home", None)
-        before = time.perf_counter()
         panel = Text(worker._repr_html_())
-        assert time.perf_counter() - before < 0.1
         assert panel.open == [] and "script" not in panel.tags
         assert "<script>alert(1)</script> & more" in panel.text
         assert "Worker celery@notebook: ready" in panel.text
@@ -292,7 +298,7 @@ with Worker(pool="solo"):
         Worker().start()
     with Worker(hostname="mine@notebook", pool="solo"):
         assert five() == 5
-    other.communicate("\n", timeout=20)
+    other.communicate("\n", timeout=PATIENCE)
     with Worker(pool="solo"):
         assert five() == 5
 
@@ -302,11 +308,9 @@ def test_a_module_that_does_not_import_is_told_at_once(
 ) -> None:
     (tmp_path / "broken.py").write_text("from tutorial.tasks import app\nimport nonsense_xyz\n")
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
-    before = time.perf_counter()
     broken = Worker("broken")
     with pytest.raises(WorkerStartError) as raised:
         broken.start()
-    assert time.perf_counter() - before < 5
     first, *_, last = str(raised.value).splitlines()
     assert first.startswith("The worker ended with exit code 1 before it was ready.")
     assert last == "ModuleNotFoundError: No module named 'nonsense_xyz'"
@@ -333,13 +337,11 @@ def test_what_the_command_refuses_is_shown(asked: dict[str, str], end: str) -> N
 def test_a_late_worker_is_ended(
     home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    (tmp_path / "late.py").write_text("import time\ntime.sleep(30)\n")
+    (tmp_path / "late.py").write_text(f"import time\ntime.sleep({LONG})\n")
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
-    before = time.perf_counter()
     with pytest.raises(WorkerStartError, match=r"The worker was not ready after 0\.5 seconds\."):
         Worker("late").start(timeout=0.5)
-    assert time.perf_counter() - before < 2
-    assert survivors(home, within=0.5) == []
+    assert survivors(home) == []
 
 
 @needs_fork
@@ -348,10 +350,10 @@ def test_an_interrupted_start_leaves_nothing(home: Path, moment: float) -> None:
     threading.Timer(moment, signal.raise_signal, [signal.SIGINT]).start()
     with pytest.raises(KeyboardInterrupt):
         Worker().start()
-        time.sleep(1)
+        time.sleep(LONG)
     for started_one in list(worker._running.values()):  # it was ready before the moment came
         started_one.stop()
-    assert survivors(home, within=0.5) == []
+    assert survivors(home) == []
 
 
 UNREACHABLE = [
@@ -375,11 +377,9 @@ def test_a_server_that_does_not_answer_is_named(
     variable: str, url: str, sentence: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv(variable, url)
-    before = time.perf_counter()
     lost = Worker(loglevel="debug")
     with pytest.raises(WorkerStartError) as raised:
         lost.start()
-    assert time.perf_counter() - before < 10
     assert f"{sentence}" in str(raised.value)
     assert "cannot be reached: " in str(raised.value)
     assert "Traceback" not in str(raised.value)
@@ -418,7 +418,7 @@ def test_a_busy_worker_finishes_its_task_when_it_is_stopped() -> None:
     assert running.state == "SUCCESS"
     assert waiting[-1].state == "PENDING"
     with Worker(concurrency=1):  # the others have been given back, and the next worker takes them
-        assert [result.get(timeout=10, interval=0.005) for result in waiting] == [5] * 4
+        assert [result.get(timeout=PATIENCE, interval=0.005) for result in waiting] == [5] * 4
 
 
 @needs_fork
@@ -428,22 +428,20 @@ def test_a_stuck_worker_is_killed_after_its_time(home: Path, more_tasks: str) ->
     wait_for(lambda: "received" in worker.logs())
     before = time.perf_counter()
     worker.stop(timeout=1)
-    assert 1 <= time.perf_counter() - before < 2
+    assert time.perf_counter() - before >= 1
     assert worker.status == "killed"
-    assert survivors(home, within=0.5) == []
+    assert survivors(home) == []
 
 
 @needs_fork
 def test_an_interrupted_stop_leaves_nothing(home: Path) -> None:
     worker = Worker(concurrency=1).start()
-    tasks.nap.delay(30)
+    tasks.nap.delay(LONG)
     wait_for(lambda: "received" in worker.logs())
-    threading.Timer(0.3, signal.raise_signal, [signal.SIGINT]).start()
-    before = time.perf_counter()
     with pytest.raises(KeyboardInterrupt):
-        worker.stop()
-    assert time.perf_counter() - before < 2
-    assert survivors(home, within=0.5) == []
+        threading.Timer(0.3, signal.raise_signal, [signal.SIGINT]).start()
+        worker.stop(timeout=LONG)
+    assert survivors(home) == []
 
 
 @needs_fork
@@ -452,10 +450,8 @@ def test_a_stop_just_after_the_start_ends_in_time(home: Path, moment: float) -> 
     # A SIGTERM at this moment can make the pool hang at its end.
     worker = Worker(concurrency=2).start()
     time.sleep(moment)
-    before = time.perf_counter()
     worker.stop(timeout=3)
-    assert time.perf_counter() - before < 4
-    assert survivors(home, within=0.5) == []
+    assert survivors(home) == []
 
 
 @needs_fork
@@ -465,15 +461,13 @@ from tutorial.tasks import nap
 from tutorial.worker import Worker
 idle = Worker(hostname="idle@test", concurrency=1, queues="none").start()
 busy = Worker(hostname="busy@test", pool="solo").start()
-nap.delay(30)
+nap.delay(900)
 while "received" not in busy.logs():
     pass
 print(busy.pid)"""
-    before = time.perf_counter()
     done = python(code, tmp_path)
-    assert time.perf_counter() - before < 15
     assert done.returncode == 0, done.stderr
-    assert survivors(tmp_path, int(done.stdout), within=0.5) == []
+    assert survivors(tmp_path, int(done.stdout)) == []
 
 
 @needs_fork
@@ -485,16 +479,16 @@ from tutorial.worker import Worker
 with Worker(pool="solo") as worker:
     try:
         os.killpg(0, signal.SIGINT)  # as Jupyter does
-        time.sleep(5)
+        time.sleep(900)
     except KeyboardInterrupt:
         time.sleep(0.3)
-        print(worker.status, add.delay(2, 3).get(timeout=10, interval=0.005))"""
+        print(worker.status, add.delay(2, 3).get(timeout=300, interval=0.005))"""
     done = subprocess.run(
         [sys.executable, "-c", code],
         env=environment(tmp_path),
         capture_output=True,
         text=True,
-        timeout=50,
+        timeout=PATIENCE,
         start_new_session=True,
     )
     assert done.stdout == "ready 5\n", done.stderr
@@ -529,11 +523,11 @@ def test_celery_in_a_terminal_serves_the_same_queue_and_results(home: Path) -> N
         )
     try:
         result = tasks.add.delay(2, 3)
-        assert result.get(timeout=30, interval=0.005) == 5
+        assert result.get(timeout=PATIENCE, interval=0.005) == 5
         assert not result.worker.endswith("@notebook")
     finally:
         terminal.terminate()
-        terminal.wait(15)
+        terminal.wait(PATIENCE)
     assert "results.db" in (home / "terminal.log").read_text()
     assert processes(home.name) == []
 
@@ -545,6 +539,6 @@ def test_time_limits_stop_tasks_and_not_the_pool(home: Path) -> None:
             soft = tasks.nap.apply_async([60], soft_time_limit=0.3)
             hard = tasks.nap.apply_async([60], time_limit=0.3)
             for late in (soft, hard):
-                late.get(timeout=20, interval=0.005, propagate=False)
+                late.get(timeout=PATIENCE, interval=0.005, propagate=False)
             sums = [tasks.add.delay(number, 1) for number in range(3)]
-            assert [each.get(timeout=10, interval=0.005) for each in sums] == [1, 2, 3]
+            assert [each.get(timeout=PATIENCE, interval=0.005) for each in sums] == [1, 2, 3]

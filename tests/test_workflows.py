@@ -9,6 +9,7 @@ import pytest
 import sqlalchemy as sa
 from celery import chain, chord, group
 from celery.exceptions import TimeoutError
+from processes import PATIENCE
 
 from tutorial import tasks
 from tutorial.broker import queue_engine
@@ -17,11 +18,9 @@ from tutorial.plots import plot_workflow, text_alternative
 from tutorial.worker import Worker
 from tutorial.workflows import as_completed, load_workflows, show_progress
 
-pytestmark = pytest.mark.timeout(60)
-
 
 @pytest.fixture(scope="module")
-def engine(home: Path) -> Iterator[sa.Engine]:
+def engine(home_of_module: Path) -> Iterator[sa.Engine]:
     with Worker(hostname="workflows@test"):
         engine = make_engine()
         yield engine
@@ -47,7 +46,7 @@ def shape(tree: pd.DataFrame) -> list[tuple]:
 def test_a_chain_is_a_row_of_steps(engine: sa.Engine) -> None:
     last = chain(tasks.add.s(1, 1), tasks.add.s(2), tasks.add.s(3)).apply_async()
     for task in (last.parent.parent, last.parent, last):
-        task.get(timeout=30, interval=0.01)
+        task.get(timeout=PATIENCE, interval=0.01)
     tree = last_workflow(engine)
     assert list(tree["task_id"]) == last.as_list()[::-1]
     assert shape(tree) == [(n, "add", "SUCCESS", min(n - 1, 1)) for n in (1, 2, 3)]
@@ -61,8 +60,8 @@ def pairwise_ids(tree: pd.DataFrame) -> list[tuple[str, list[str]]]:
 
 def test_tasks_of_a_chain_that_never_ran_are_in_the_tree(engine: sa.Engine) -> None:
     last = chain(tasks.divide.s(1, 0), tasks.add.s(2), tasks.add.s(3)).apply_async()
-    last.get(timeout=30, interval=0.01, propagate=False)
-    last.parent.get(timeout=30, interval=0.01, propagate=False)
+    last.get(timeout=PATIENCE, interval=0.01, propagate=False)
+    last.parent.get(timeout=PATIENCE, interval=0.01, propagate=False)
     assert shape(last_workflow(engine)) == [
         (1, "divide", "FAILURE", 0),
         (2, "add", "FAILURE", 1),
@@ -79,7 +78,7 @@ def test_a_task_of_a_workflow_without_a_row_has_no_status(engine: sa.Engine) -> 
 
 def test_a_group_is_one_workflow_of_one_step(engine: sa.Engine) -> None:
     sums = group(tasks.add.s(n, n) for n in range(5)).apply_async()
-    sums.get(timeout=30, interval=0.01)
+    sums.get(timeout=PATIENCE, interval=0.01)
     tree = last_workflow(engine)
     assert shape(tree) == [(1, "add", "SUCCESS", 0)] * 5
     assert set(tree["group_id"]) == {sums.id}
@@ -88,8 +87,8 @@ def test_a_group_is_one_workflow_of_one_step(engine: sa.Engine) -> None:
 def test_a_chord_of_chains_leads_to_a_body_that_is_a_chain(engine: sa.Engine) -> None:
     header = [chain(tasks.add.s(1, 1), tasks.add.s(2)), chain(tasks.divide.s(1, 1), tasks.add.s(3))]
     last = chord(header, chain(tasks.total.s(), tasks.add.s(1))).apply_async()
-    assert last.get(timeout=30, interval=0.01) == 9
-    last.parent.get(timeout=30, interval=0.01)
+    assert last.get(timeout=PATIENCE, interval=0.01) == 9
+    last.parent.get(timeout=PATIENCE, interval=0.01)
     tree = last_workflow(engine)
     assert [row[:2] for row in shape(tree)] == [
         *[(1, "add"), (1, "divide"), (2, "add"), (2, "add"), (3, "total"), (4, "add")]
@@ -102,7 +101,7 @@ def test_the_body_of_a_failed_chord_follows_its_header(engine: sa.Engine) -> Non
     last = chain(
         tasks.add.s(1, 1), group(tasks.divide.s(0), tasks.divide.s(1)), tasks.total.s()
     ).apply_async()
-    last.get(timeout=30, interval=0.01, propagate=False)
+    last.get(timeout=PATIENCE, interval=0.01, propagate=False)
     assert shape(last_workflow(engine)) == [
         (1, "add", "SUCCESS", 0),
         (2, "divide", "FAILURE", 1),
@@ -113,7 +112,7 @@ def test_the_body_of_a_failed_chord_follows_its_header(engine: sa.Engine) -> Non
 
 def test_a_chord_that_was_never_sent_is_in_the_tree(engine: sa.Engine) -> None:
     last = chain(tasks.divide.s(1, 0), group(tasks.add.s(1), tasks.add.s(2)), tasks.total.s())
-    last.apply_async().get(timeout=30, interval=0.01, propagate=False)
+    last.apply_async().get(timeout=PATIENCE, interval=0.01, propagate=False)
     assert shape(last_workflow(engine)) == [
         (1, "divide", "FAILURE", 0),
         (2, "add", None, 1),

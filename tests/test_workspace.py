@@ -8,12 +8,10 @@ from pathlib import Path
 
 import pytest
 from celery.exceptions import ImproperlyConfigured
-from processes import needs_fork, python, started, survivors
+from processes import PATIENCE, needs_fork, python, started, survivors
 
 from tutorial import workspace
 from tutorial.workspace import home, open_workspace
-
-pytestmark = pytest.mark.timeout(60)
 
 OPEN_AND_WAIT = """
 from tutorial.workspace import open_workspace
@@ -157,14 +155,14 @@ def test_two_at_once_have_two_folders(tmp_path: Path) -> None:
     folders = [Path(line) for _, line in beside]
     assert folders == [tmp_path, tmp_path / "beside-2", tmp_path / "beside-3"]
     for process, _ in beside[1:]:
-        process.communicate("\n", timeout=20)
+        process.communicate("\n", timeout=PATIENCE)
     (tmp_path / "beside-2" / "results.db").write_text("kept")
 
     again, line = started(OPEN_AND_WAIT, tmp_path)
     assert Path(line) == tmp_path / "beside-2"
     assert (tmp_path / "beside-2" / "previous" / "results.db").read_text() == "kept"
-    again.communicate("\n", timeout=20)
-    beside[0][0].communicate("\n", timeout=20)
+    again.communicate("\n", timeout=PATIENCE)
+    beside[0][0].communicate("\n", timeout=PATIENCE)
 
 
 @needs_fork
@@ -182,12 +180,12 @@ time.sleep(30)"""
     # While it lives, the folder is taken, also when the child has gone.
     second, line = started(OPEN_AND_WAIT, tmp_path)
     assert Path(line) == tmp_path / "beside-2"
-    second.communicate("\n", timeout=20)
+    second.communicate("\n", timeout=PATIENCE)
     first.kill()
     first.wait()
     third, line = started(OPEN_AND_WAIT, tmp_path)
     assert Path(line) == tmp_path
-    third.communicate("\n", timeout=20)
+    third.communicate("\n", timeout=PATIENCE)
     [child] = survivors(tmp_path, within=0)
     child.kill()
     assert first.stdout
@@ -210,7 +208,7 @@ while "received" not in worker.logs():
 print(worker.pid, flush=True)
 os.kill(os.getpid(), 9)"""
     first, pid = started(code, tmp_path)
-    first.communicate(timeout=30)
+    first.communicate(timeout=PATIENCE)
     assert first.returncode == -signal.SIGKILL
     code = """
 from tutorial.workspace import open_workspace
@@ -218,7 +216,7 @@ print(open_workspace("03-add"))
 from tutorial.tasks import add
 from tutorial.worker import Worker
 with Worker(pool="solo") as worker:
-    print(add.delay(2, 3).get(timeout=20, interval=0.005), worker.pid)
+    print(add.delay(2, 3).get(timeout=300, interval=0.005), worker.pid)
 """
     done = python(code, tmp_path)
     assert done.returncode == 0, done.stderr

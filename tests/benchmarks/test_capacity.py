@@ -138,7 +138,6 @@ def _seconds(work: Callable[[], object]) -> float:
     return round(time.perf_counter() - start, 3)
 
 
-@pytest.mark.timeout(120)
 @pytest.mark.parametrize("database", DATABASES)
 def test_capacity(database: str, tmp_path: Path) -> None:
     if reason := database != "SQLite" and servers.missing(DATABASES[database]):

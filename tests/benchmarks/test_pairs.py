@@ -24,7 +24,7 @@ from processes import needs_fork, python
 from tutorial import servers
 from tutorial.workspace import COURSE
 
-pytestmark = [needs_fork, pytest.mark.timeout(120)]
+pytestmark = needs_fork
 
 QUEUES = {"embedded": "", "Redis": "redis", "RabbitMQ": "rabbitmq"}
 PREFIXES = {"stock": "db+", "EngineBackend": "tutorial.backend:EngineBackend+"}

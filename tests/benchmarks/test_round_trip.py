@@ -17,7 +17,7 @@ import pytest
 from processes import environment, needs_fork, python, started
 from pytest_benchmark.fixture import BenchmarkFixture
 
-pytestmark = [needs_fork, pytest.mark.timeout(120)]
+pytestmark = needs_fork
 
 # The client is a process of its own, because an app reads its configuration only once.
 COURSE = """

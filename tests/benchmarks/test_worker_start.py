@@ -13,7 +13,6 @@ from pytest_benchmark.fixture import BenchmarkFixture
 from tutorial.worker import Worker
 
 pytestmark = [
-    pytest.mark.timeout(120),
     pytest.mark.benchmark(group="worker start"),
     pytest.mark.usefixtures("home"),
 ]
