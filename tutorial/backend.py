@@ -8,17 +8,17 @@ from weakref import WeakValueDictionary
 
 import sqlalchemy as sa
 from celery import Celery
-from celery.backends.database import DatabaseBackend
 from celery.exceptions import ImproperlyConfigured
 from sqlalchemy.exc import DatabaseError
 from sqlalchemy.orm import Session, sessionmaker
 
 from tutorial.database import configure_engine, make_engine
+from tutorial.storing import StoringBackend
 
 _shared: WeakValueDictionary[sa.URL, sa.Engine] = WeakValueDictionary()
 
 
-class EngineBackend(DatabaseBackend):
+class EngineBackend(StoringBackend):
     """Celery's database result backend, with one engine in place of a new one for each call.
 
     It stores the same rows. The engine's pool gives a connection to each thread that needs one,

@@ -14,7 +14,7 @@ from celery.app.utils import Settings
 from celery.exceptions import Ignore, Reject
 from celery.signals import before_task_publish, celeryd_init
 
-from tutorial.database import database_url
+SERVER_TRIES = 60  # at most 10 seconds apart, which makes 4 minutes on average
 
 app = Celery("tutorial")
 app.config_from_object("tutorial.celeryconfig")
@@ -33,36 +33,33 @@ def note_sending_time(headers: dict[str, Any], **_: Any) -> None:
 
 
 @celeryd_init.connect
-def store_until_it_works(conf: Settings, **_: Any) -> None:
-    """Let a worker try to store a result for as long as an SQLite file refuses it.
+def store_until_it_works(instance: Any, conf: Settings, **_: Any) -> None:
+    """Let a worker of this app keep a result until the database is back.
 
-    Celery gives up after four times, which a full disk uses up in a moment. Then it records a task
+    Celery gives up after four tries, which a full disk uses up in a moment. Then it records a task
     that has succeeded as FAILURE, with a ``BackendStoreError``, as soon as the database lets it.
-    A server can refuse one result for ever, such as one that is larger than its column: there the
-    worker tries for about a minute. Other programs keep Celery's limit: who asks for a result
-    wants an error soon.
+    Other programs keep that limit: whoever asks for a result wants an error soon. A result that
+    the database refuses for ever is another matter, see `tutorial.storing`.
 
     Parameters
     ----------
+    instance : celery.worker.WorkController
+        The worker that starts.
     conf : celery.app.utils.Settings
-        The settings of a worker that starts.
+        Its settings.
     """
-    is_file = database_url().get_backend_name() == "sqlite"
-    conf.result_backend_max_retries = math.inf if is_file else 20
+    if instance.app is not app:
+        return
+    app.loader.override_backends = {"db": "tutorial.storing:StoringBackend"}
+    if not conf.value_set_for("result_backend_max_retries"):
+        # An SQLite file is on this machine; a server may be gone for good.
+        is_file = str(conf.result_backend).partition("+")[2].startswith("sqlite")
+        conf.result_backend_max_retries = math.inf if is_file else SERVER_TRIES
 
 
 @app.task
 def add(x: float, y: float) -> float:
-    """Return the sum of two numbers.
-
-    Parameters
-    ----------
-    x, y : float
-
-    Returns
-    -------
-    float
-    """
+    """Return the sum of two numbers."""
     return x + y
 
 

@@ -1,0 +1,250 @@
+"""A result that the database refuses leaves its cause; one that it cannot take now is kept."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+from celery import Celery
+from databases import server_url
+from processes import needs_fork, python, survivors
+
+from tutorial import servers, tasks
+from tutorial.servers import VARIABLES, Server
+
+pytestmark = [pytest.mark.timeout(120), needs_fork]
+
+REFUSED = """
+import os
+from tutorial.tasks import app
+
+if backend := os.environ.get("BACKEND"):
+    url = os.environ.pop("CELERY_RESULT_BACKEND").removeprefix("db+")
+    app.conf.result_backend = f"{backend}+{url}"
+
+@app.task(name="n" * 200)
+def long_name():
+    return 5
+
+@app.task(name="started" + "n" * 200, track_started=True)
+def long_name_that_starts():
+    return 5
+
+@app.task
+def fail(text):
+    raise ValueError(text)
+
+@app.task
+def repeat(text, times):
+    return text * times
+"""
+SEND = """
+import json, os
+from refused import fail, long_name, long_name_that_starts, repeat
+from tutorial.database import make_engine
+from tutorial.results import load_results
+from tutorial.worker import Worker
+
+url = os.environ["RESULTS"]
+with Worker("refused", pool=os.environ["POOL"], concurrency=1):
+    sent = [
+        long_name.delay(),
+        long_name_that_starts.delay(),
+        repeat.apply_async(["a", 1], task_id="i" * 200),
+        fail.delay("a\\0b"),
+        fail.delay("\\U0001f600"),
+        fail.delay("\\ud800"),
+        repeat.delay("a", 100_000),
+        repeat.delay("a", 20_000_000),
+        fail.delay("a" * 100_000),
+    ]
+    repeat.delay("the next task", 1).get(timeout=100, interval=0.02)
+rows = load_results(make_engine(url), columns=["task_id", "status", "result"])
+rows = rows.set_index("task_id").reindex([each.id[:155] for each in sent])
+print(json.dumps([[status, str(result)[:200]] for status, result in rows.values]))
+"""
+BACKENDS = {"stock": "", "engine": "tutorial.backend:EngineBackend"}
+ANSWERS = {"postgresql": ["SUCCESS"] * 2 + ["FAILURE"], "mariadb": ["FAILURE"] * 3}
+
+
+@pytest.fixture
+def refused(tmp_path: Path) -> Iterator[Path]:
+    (tmp_path / "refused.py").write_text(REFUSED)
+    yield tmp_path
+    assert survivors(tmp_path) == []
+
+
+def as_utf8mb3(server: Server) -> None:
+    """Let the tables of a MariaDB database be of the character set of older versions."""
+    name = sa.make_url(server.url).database
+    engine = sa.create_engine(server.url)
+    with engine.begin() as connection:
+        connection.execute(sa.text(f"ALTER DATABASE {name} CHARACTER SET utf8mb3"))
+    engine.dispose()
+
+
+@pytest.mark.parametrize(
+    ("kind", "pool", "backend"),
+    [
+        ("postgresql", "prefork", "stock"),
+        ("postgresql", "threads", "engine"),
+        ("postgresql", "solo", "stock"),
+        ("mariadb", "prefork", "engine"),
+        ("mariadb", "threads", "stock"),
+        ("mariadb", "solo", "engine"),
+    ],
+)
+def test_what_a_server_refuses_leaves_its_cause_and_the_next_task_runs(
+    kind: str, pool: str, backend: str, refused: Path
+) -> None:
+    server_url(VARIABLES[kind])
+    with Server(kind) as server:
+        if kind == "mariadb":
+            as_utf8mb3(server)
+        done = python(
+            SEND,
+            refused,
+            timeout=110,
+            PYTHONPATH=str(refused),
+            CELERY_RESULT_BACKEND=f"db+{server.url}",
+            RESULTS=server.url,
+            POOL=pool,
+            BACKEND=BACKENDS[backend],
+        )
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    assert [status for status, _result in found] == ["FAILURE"] * 6 + ANSWERS[kind]
+    results = [result for _status, result in found]
+    for result in results[:3]:
+        assert "The database refused to store S" in result
+        assert "too long for" in result
+    for result, text in zip(results[3:6], ["a\0b", "\U0001f600", "\ud800"], strict=True):
+        assert "ValueError" in result
+        assert repr(text)[1:-1] in result
+    if kind == "mariadb":
+        assert all("The database refused to store" in result for result in results[6:])
+
+
+# A database that is away
+
+
+AWAY = """
+import os, sys
+from tutorial import servers
+from tutorial.broker import BROKER_VARIABLE
+from tutorial.database import RESULT_BACKEND_VARIABLE
+
+broker = servers.redis(private=True)
+database = servers.postgresql(private=True)
+os.environ[BROKER_VARIABLE] = broker.url
+os.environ[RESULT_BACKEND_VARIABLE] = f"db+{database.url}"
+
+from tutorial.tasks import app, add, count_to, nap
+from tutorial.worker import Worker
+
+def wait_for(words, times=1):
+    while worker.logs().count(words) < times:
+        pass
+
+worker = Worker(concurrency=1).start()
+add.delay(1, 1).get(timeout=60)
+"""
+PING = (
+    AWAY
+    + """
+late = nap.apply_async([60], time_limit=1)
+wait_for("nap")
+database.stop()
+wait_for("will be stored when the database is back", 2)
+print(sum(bool(app.control.ping(timeout=20, limit=1)) for _ in range(5)))
+database.start()
+while not late.ready():
+    pass
+print(late.state, type(late.result).__name__)
+late = nap.apply_async([60], time_limit=1)
+wait_for("nap", 3)
+database.stop()
+wait_for("Hard time limit", 2)
+worker.stop()
+print(f"The result of task {late.id} is lost: the database is away." in worker.logs())
+"""
+)
+STARTED = (
+    AWAY
+    + """
+database.stop()
+begun = count_to.delay(2)
+wait_for("Failed operation _store_result", 5)
+database.start()
+print(begun.get(timeout=60))
+worker.stop()
+"""
+)
+
+
+def needs_private_servers() -> None:
+    for kind in ("redis", "postgresql"):
+        if reason := servers.missing(kind, private=True):
+            pytest.skip(reason)
+
+
+def test_the_main_process_answers_while_the_database_is_away(tmp_path: Path) -> None:
+    needs_private_servers()
+    done = python(PING, tmp_path, timeout=110)
+    assert done.stdout.splitlines() == ["5", "FAILURE TimeLimitExceeded", "True"], done.stderr
+    assert survivors(tmp_path) == []
+
+
+def test_a_task_that_cannot_be_marked_as_started_runs_when_the_database_is_back(
+    tmp_path: Path,
+) -> None:
+    """With Celery's own number of tries, it never runs, and nothing tells that it was sent."""
+    needs_private_servers()
+    done = python(STARTED, tmp_path, timeout=110)
+    assert done.stdout == "2\n", done.stderr
+    assert survivors(tmp_path) == []
+
+
+# Whose setting it is
+
+
+class Started:
+    """What Celery gives to the receivers of ``celeryd_init``, of a worker of some app."""
+
+    def __init__(self, app: Celery) -> None:
+        self.app = app
+
+
+def settings(**conf: Any) -> Celery:
+    app = Celery("one", set_as_current=False)
+    app.conf.update(conf, database_create_tables_at_setup=False)
+    return app
+
+
+@pytest.mark.parametrize(
+    ("conf", "tries"),
+    [
+        ({"result_backend": "db+sqlite:///results.db"}, float("inf")),
+        ({"result_backend": "tutorial.backend:EngineBackend+sqlite:///x.db"}, float("inf")),
+        ({"result_backend": "db+postgresql+psycopg://u@127.0.0.1:1/x"}, tasks.SERVER_TRIES),
+        ({"result_backend": "db+sqlite:///x.db", "result_backend_max_retries": 7}, 7),
+    ],
+)
+def test_a_worker_takes_its_tries_from_its_own_settings(
+    conf: dict[str, Any], tries: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    app = settings(**conf)
+    monkeypatch.setattr(tasks, "app", app)
+    tasks.store_until_it_works(instance=Started(app), conf=app.conf)
+    assert app.conf.result_backend_max_retries == tries
+    assert type(app.backend).__module__.startswith("tutorial.")
+
+
+def test_the_worker_of_another_app_keeps_celerys_own_behaviour() -> None:
+    app = settings(result_backend="db+sqlite://")
+    before = app.conf.result_backend_max_retries
+    tasks.store_until_it_works(instance=Started(app), conf=app.conf)
+    assert app.conf.result_backend_max_retries == before
+    assert type(app.backend).__module__ == "celery.backends.database"
