@@ -60,11 +60,13 @@ def arguments(options: Sequence[str] = ()) -> list[str]:
 
 
 def prefer_this_environment() -> None:
-    """Let terminals find the ``celery``, and notebooks the kernel, of the running interpreter."""
+    """Let terminals and notebooks find the ``celery``, kernel and course of this interpreter."""
     _put_first("PATH", sysconfig.get_path("scripts"))
     # A kernel specification "python3" of the learner's own would come before the environment's,
     # https://jupyter-client.readthedocs.io/en/stable/kernels.html#kernel-specs
     _put_first("JUPYTER_PATH", str(Path(sys.prefix, "share", "jupyter")))
+    # Kernels import this copy of the package, also where the course was installed otherwise.
+    _put_first("PYTHONPATH", str(COURSE))
 
 
 def _put_first(variable: str, folder: str) -> None:

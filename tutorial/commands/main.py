@@ -1,0 +1,181 @@
+"""The command line of ``python -m tutorial``."""
+
+import argparse
+import signal
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from tutorial.commands import environment
+
+PASSED_ON = {"lab": "jupyter lab", "test": "pytest"}  # these take the options of another program
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command, in an environment that has all packages.
+
+    Parameters
+    ----------
+    arguments : sequence of str, optional
+        By default those of the command line.
+
+    Returns
+    -------
+    int
+        The exit code: 0 if all is well, 1 if the command says what is not.
+    """
+    given = sys.argv[1:] if arguments is None else list(arguments)
+    options, further = _parser().parse_known_args(given)
+    if further and options.command not in PASSED_ON:
+        _parser().error(f"unrecognized arguments: {' '.join(further)}")
+    # Under nohup, or behind "&" in a script, SIGINT is ignored, and all that is started inherits
+    # that: an interrupt would stop neither a cell nor a worker.
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+    if not (environment.COURSE / "notebooks").is_dir():
+        return _complain(
+            f"{environment.COURSE} holds the package without the notebooks. Run the command in the "
+            "folder of the course, or install the course from there with: "
+            'python -m pip install --editable ".[servers]"'
+        )
+    try:
+        environment.enter(options.command, given)
+        return _run(options, further)
+    except environment.EnvironmentProblem as problem:
+        return _complain(str(problem))
+    except KeyboardInterrupt:
+        return 130  # as a shell reports it
+
+
+def _complain(sentence: str) -> int:
+    print(sentence, file=sys.stderr)
+    return 1
+
+
+def _run(options: argparse.Namespace, further: list[str]) -> int:
+    """Import the command's module only now: the others may need packages that are not there."""
+    if options.command == "lab":
+        from tutorial.commands import lab
+
+        lab.run(further)
+        return 0
+    if options.command == "test":
+        from tutorial.commands import test
+
+        return test.run(further)
+    if options.command == "doctor":
+        from tutorial.commands import doctor
+
+        return doctor.run()
+    if options.command == "reset":
+        from tutorial.commands import reset
+
+        return reset.run()
+    if options.command == "progress":
+        from tutorial.commands import progress
+
+        return progress.run()
+    if options.command == "classroom":
+        return _classroom(options)
+    if options.command == "new":
+        return _new(options)
+    if options.command == "versions":
+        from tutorial.commands import versions
+
+        return versions.run()
+    if options.command == "tables":
+        from tutorial.commands import tables
+
+        return tables.run()
+    return _execute(options)
+
+
+def _classroom(options: argparse.Namespace) -> int:
+    from tutorial.commands import classroom
+
+    try:
+        classroom.build(options.course)
+    except classroom.ClassroomError as error:
+        return _complain(str(error))
+    return 0
+
+
+def _new(options: argparse.Namespace) -> int:
+    from tutorial.commands import new
+
+    try:
+        return new.run(options.folder)
+    except new.NewProjectError as error:
+        return _complain(str(error))
+
+
+def _execute(options: argparse.Namespace) -> int:
+    from tutorial.commands import execute
+
+    try:
+        execute.execute_notebooks(options.notebooks, fresh=options.fresh)
+    except execute.NotebookError as error:
+        return _complain(str(error))
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m tutorial",
+        description="A course in notebooks on keeping Celery results in a SQL database. "
+        "Every command first makes sure that all packages are there: in the folder .venv, unless "
+        "this Python has them.",
+        epilog="The environment variable TUTORIAL_HOME names the workspace: the folder of the "
+        "databases and logs. Each notebook makes its own when it is not set. CELERY_BROKER_URL and "
+        "CELERY_RESULT_BACKEND put queue and results on a server. TUTORIAL_POSTGRESQL_URL, "
+        "TUTORIAL_MARIADB_URL, TUTORIAL_REDIS_URL and TUTORIAL_RABBITMQ_URL name servers that "
+        "chapters 12 to 17 use in place of their own.",
+        allow_abbrev=False,
+    )
+    commands = parser.add_subparsers(dest="command", required=True, metavar="command")
+    for name, text in {
+        "lab": "open JupyterLab on the first notebook",
+        "test": "run all tests, and compare the output of every notebook with the stored one",
+    }.items():
+        # --help is an option of the other program too.
+        commands.add_parser(
+            name,
+            help=f"{text}; options of {PASSED_ON[name]} can follow",
+            add_help=False,
+            allow_abbrev=False,
+        )
+    commands.add_parser(
+        "doctor", help="check that this machine runs the course, and say what is wrong"
+    )
+    commands.add_parser("reset", help="delete the workspaces that are not in use")
+    commands.add_parser("progress", help="show which exercises were solved on this machine")
+    classroom = commands.add_parser(
+        "classroom", help="for teachers: make the exercises without solutions, and a course"
+    )
+    classroom.add_argument("action", choices=["build"])
+    classroom.add_argument(
+        "course", nargs="?", type=Path, help="a new folder, which gets a course for nbgrader"
+    )
+    new = commands.add_parser(
+        "new", help="write a project of your own to start from, which runs without the course"
+    )
+    new.add_argument("folder", type=Path, help="a new folder, whose name becomes the project's")
+    execute = commands.add_parser(
+        "execute", help="run notebooks from top to bottom, and store their outputs in them"
+    )
+    execute.add_argument(
+        "notebooks", nargs="*", type=Path, metavar="notebook", help="a file; all if none is named"
+    )
+    execute.add_argument(
+        "--fresh",
+        action="store_true",
+        help="also replace stored outputs that differ only in what the tests do not compare: "
+        "times, task ids, images",
+    )
+    commands.add_parser(
+        "tables", help="for contributors: make the lists of chapters and versions in the texts anew"
+    )
+    commands.add_parser(
+        "versions", help="for contributors: record the newest versions that the course allows"
+    )
+    return parser
