@@ -32,6 +32,7 @@ EXERCISES = (
     "right, and if not, why."
 )
 HOSTS = {
+    "creativecommons.org",
     "docs.celeryq.dev",
     "docs.kombu.me",
     "docs.python.org",

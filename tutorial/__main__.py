@@ -7,10 +7,10 @@ import sys
 OLDEST, NEWEST = (3, 11), (3, 14)  # as requires-python in pyproject.toml says
 
 if not OLDEST <= sys.version_info[:2] <= NEWEST:
-    sys.exit(
+    sys.exit(  # f-strings are younger
         "The course needs Python %d.%d to %d.%d, but %s is Python %d.%d: run the command with "
         "another Python, such as python3.13."
-        % (OLDEST + NEWEST + (sys.executable,) + sys.version_info[:2])  # noqa: RUF005
+        % (OLDEST + NEWEST + (sys.executable,) + sys.version_info[:2])
     )
 
 if not __package__:  # started as "python FOLDER/tutorial", which works in any folder

@@ -37,6 +37,46 @@ class Chapter:
         """The name of its module in `tutorial.exercises`, and of its answers in the tests."""
         return self.name.partition("-")[2].replace("-", "_")
 
+    @property
+    def title(self) -> str:
+        """Its name for a reader, such as ``"10. One engine"``."""
+        return f"{self.number}. {self.module.replace('_', ' ').capitalize()}"
+
+
+@dataclass(frozen=True)
+class Part:
+    """A part of the course.
+
+    Parameters
+    ----------
+    title : str
+    about : str
+        What it is for, in a sentence.
+    chapters : list of Chapter
+        In reading order.
+    """
+
+    title: str
+    about: str
+    chapters: list[Chapter]
+
+
+def parts() -> list[Part]:
+    """Return the parts of the course, in reading order.
+
+    Returns
+    -------
+    list of Part
+    """
+    return [
+        Part(
+            title=part["title"],
+            about=part["about"],
+            chapters=[Chapter(part=part["title"], **facts) for facts in part["chapters"]],
+        )
+        for part in tomllib.loads(LIST.read_text(encoding="utf-8"))["parts"]
+    ]
+
 
 def chapters() -> list[Chapter]:
     """Return the chapters of all parts, in reading order.
@@ -45,5 +85,4 @@ def chapters() -> list[Chapter]:
     -------
     list of Chapter
     """
-    parts = tomllib.loads(LIST.read_text(encoding="utf-8"))["parts"]
-    return [Chapter(part=part["title"], **facts) for part in parts for facts in part["chapters"]]
+    return [chapter for part in parts() for chapter in part.chapters]

@@ -68,7 +68,7 @@ def enter(command: str, arguments: Sequence[str]) -> None:
         return
     if not (_is_current(stamp, needs) and _starts(PYTHON)):
         install(needs)
-    _replace_process([str(PYTHON), "-m", "tutorial", *arguments])
+    _replace_process([str(PYTHON), str(COURSE / "tutorial"), *arguments])
 
 
 def install(needs: set[str]) -> None:
@@ -90,7 +90,7 @@ def install(needs: set[str]) -> None:
             "copy the course to a folder of your own."
         )
     print(
-        f"Installing the packages of the course into {ENVIRONMENT}. This happens only once.",
+        f"Installing the packages of the course into {ENVIRONMENT}: once, in a minute or two.",
         file=sys.stderr,
     )
     uv = find_uv()
@@ -202,7 +202,7 @@ def _install_uv() -> str:
         if done.returncode == 0:
             return next(_installed_uvs())
     raise EnvironmentProblem(
-        f"pip cannot install uv, which installs the packages of the course: {_last_line(done.stderr)}"
+        f"pip cannot install uv, which installs all other packages: {_last_line(done.stderr)}"
     )
 
 
@@ -220,7 +220,6 @@ def _starts(python: Path) -> bool:
 
 
 def _replace_process(command: list[str]) -> None:
-    os.chdir(COURSE)
     if POSIX:
         os.execv(command[0], command)
     with subprocess.Popen(command) as process:  # Windows cannot replace a process

@@ -35,8 +35,8 @@ def newest() -> str:
     Returns
     -------
     str
-        Such as ``"celery==5.7.0\\n"``; a package whose version depends on the Python or on the
-        system has more lines, with the conditions.
+        A line is such as ``celery==5.7.0``; a package whose version depends on the Python or on
+        the system has more lines, with the conditions.
     """
     uv = find_uv()
     with tempfile.TemporaryDirectory() as folder:

@@ -1,0 +1,75 @@
+"""The recorded versions: those that are installed, and those that the papers name."""
+
+import re
+import sys
+from importlib import metadata
+
+import pytest
+from packaging.requirements import Requirement
+
+from tutorial.commands.environment import VERSIONS
+from tutorial.commands.tables import PACKAGES, recorded_versions
+from tutorial.workspace import COURSE
+
+RECORDED = VERSIONS.read_text(encoding="utf-8")
+
+
+def installed() -> dict[str, str]:
+    """Return the versions that are installed, by the names that the record uses."""
+    found = {
+        re.sub(r"[-_.]+", "-", each.name).lower(): each.version for each in metadata.distributions()
+    }
+    return {name: version for name, version in found.items() if name in recorded_versions()}
+
+
+def test_the_installed_versions_are_the_recorded_ones() -> None:
+    expected = {name: recorded_versions()[name] for name in installed()}
+    assert installed() == expected, "run python3 -m tutorial test, which installs what is recorded"
+    assert set(PACKAGES) <= set(expected)
+
+
+def test_the_record_has_names_and_versions_only() -> None:
+    header, *lines = RECORDED.splitlines()
+    assert header == "# Made by: python -m tutorial versions"
+    for line in lines:
+        requirement = Requirement(line)
+        assert re.fullmatch(r"==[\w.]+", str(requirement.specifier))
+        assert not requirement.url
+        assert not requirement.extras
+
+
+@pytest.mark.parametrize("python", ["3.11", "3.12", "3.13", "3.14"])
+@pytest.mark.parametrize("system", ["linux", "darwin", "win32"])
+def test_the_record_is_for_every_python_and_system(python: str, system: str) -> None:
+    variables = {
+        "python_version": python,
+        "python_full_version": f"{python}.9",
+        "sys_platform": system,
+    }
+    lines = [Requirement(line) for line in RECORDED.splitlines()[1:]]
+    names = [each.name for each in lines if not each.marker or each.marker.evaluate(variables)]
+    assert len(names) == len(set(names))
+    assert {"jupyterlab", "numpy", "pyarrow", *PACKAGES} <= set(names)
+
+
+def test_the_record_covers_what_is_installed_here() -> None:
+    """Otherwise the next person would get another version of it."""
+    tools = {"celery-sql-results-tutorial", "pip", "setuptools", "uv", "wheel"}
+    requirements = [
+        Requirement(text) for text in metadata.requires("celery-sql-results-tutorial") or []
+    ]
+    needed = {re.sub(r"[-_.]+", "-", each.name).lower() for each in requirements}
+    assert needed - tools <= {Requirement(line).name for line in RECORDED.splitlines()[1:]}
+
+
+def test_the_readme_and_the_changelog_name_the_versions() -> None:
+    recorded = recorded_versions()
+    readme = (COURSE / "README.md").read_text(encoding="utf-8")
+    newest = (COURSE / "CHANGELOG.md").read_text(encoding="utf-8").split("\n## ")[1]
+    for name, title in PACKAGES.items():
+        assert f" {recorded[name]} |" in readme
+        assert f"{title} {recorded[name]}" in newest
+
+
+def test_this_python_is_a_supported_one() -> None:
+    assert (3, 11) <= sys.version_info[:2] <= (3, 14)
