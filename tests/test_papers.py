@@ -81,10 +81,8 @@ def test_zizmor_finds_nothing(tmp_path: Path) -> None:
     assert lint([*command, str(GITHUB)], COURSE) == ""
     bad = tmp_path / "bad.yml"
     text = WORKFLOWS[0].read_text(encoding="utf-8")
-    bad.write_text(
-        text.replace("persist-credentials: false", "persist-credentials: true"), encoding="utf-8"
-    )
-    assert "artipacked" in lint([*command, str(bad)], tmp_path)
+    bad.write_text(text + "      - run: echo ${{ github.event.issue.title }}\n", encoding="utf-8")
+    assert "template-injection" in lint([*command, str(bad)], tmp_path)
 
 
 def test_a_failing_weekly_run_is_a_report() -> None:

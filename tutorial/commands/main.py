@@ -86,7 +86,10 @@ def _run(options: argparse.Namespace, further: list[str]) -> int:
     if options.command == "tables":
         from tutorial.commands import tables
 
-        return tables.run()
+        try:
+            return tables.run()
+        except tables.TableProblem as problem:
+            return _complain(str(problem))
     return _execute(options)
 
 

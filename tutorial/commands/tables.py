@@ -17,6 +17,7 @@ from tutorial.commands.chapters import NOTEBOOKS, Chapter, chapters, parts
 from tutorial.commands.environment import COURSE, VERSIONS
 from tutorial.commands.execute import canonical, serialize
 from tutorial.commands.progress import exercises
+from tutorial.exercises.checking import SOURCES
 
 BEGIN = "<!-- made by python -m tutorial tables: {} -->"
 END = "<!-- end -->"
@@ -34,6 +35,11 @@ def run() -> int:
     -------
     int
         The exit code, 0.
+
+    Raises
+    ------
+    TableProblem
+        As `renewed` does.
     """
     for path, content in renewed():
         if path.read_bytes() != content:
@@ -133,7 +139,8 @@ def teachers_table() -> str:
     """For teachers: how long a chapter takes, and how many points its exercises give."""
     rows = ["| chapter | minutes to read | exercises | points |", "|---|---|---|---|"]
     for chapter in chapters():
-        own = exercises(chapter.name)
+        has_exercises = (SOURCES / f"{chapter.name}.ipynb").exists()
+        own = exercises(chapter.name) if has_exercises else []
         points = sum(exercise.points for exercise in own)
         rows.append(f"| {chapter.name} | {minutes(chapter)} | {len(own)} | {points} |")
     return "\n".join(rows)
