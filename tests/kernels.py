@@ -27,10 +27,13 @@ worker = Worker("{app}", pool="{pool}", concurrency=2).start()
 assert add.delay(2, 3).get(timeout=300, interval=0.005) == 5
 """
 WORK = """
-naps = [nap.delay(60) for _ in range(4)]
+naps = [nap.delay(900) for _ in range(4)]
 while worker.logs().count("nap[") < {running}:
     pass
 """
+
+
+SLEEP = "import time; print('now', flush=True); time.sleep(900)"
 
 
 class Kernel:
@@ -54,7 +57,7 @@ class Kernel:
         pid: int = self.manager.provisioner.pid
         return pid
 
-    def run(self, code: str, timeout: float = 60) -> str:
+    def run(self, code: str, timeout: float = PATIENCE) -> str:
         """Run a cell, and return what it prints."""
         printed: list[str] = []
 
@@ -65,6 +68,12 @@ class Kernel:
         reply = self.client.execute_interactive(code, timeout=timeout, output_hook=note)
         assert reply["content"]["status"] == "ok", reply["content"]
         return "".join(printed)
+
+    def begin(self, code: str) -> None:
+        """Send a cell that prints ``now``, and return while it is running."""
+        self.client.execute(code, stop_on_error=False)
+        while self.client.get_iopub_msg(timeout=PATIENCE)["content"].get("text") != "now\n":
+            pass
 
     def start_worker(
         self, pool: str = "prefork", busy: bool = False, app: str = "tutorial.tasks"
@@ -136,10 +145,8 @@ def shut_down(victim: Kernel) -> None:
 def interrupted(victim: Kernel) -> None:
     """Interrupt a cell, which spares the worker, and the start of a second one, which ends it."""
     second = "second = Worker(hostname='second@notebook'); print('now', flush=True); second.start()"
-    for cell in ("import time; print('now', flush=True); time.sleep(60)", second):
-        victim.client.execute(cell, stop_on_error=False)
-        while victim.client.get_iopub_msg(timeout=PATIENCE)["content"].get("text") != "now\n":
-            pass
+    for cell in (SLEEP, second):
+        victim.begin(cell)
         victim.manager.interrupt_kernel()
     assert victim.run("print(worker.status, second.status == 'starting')") == "ready False\n"
     victim.manager.shutdown_kernel()

@@ -33,7 +33,11 @@ def environment(home: Path | str, **variables: str) -> dict[str, str]:
 
 
 def python(
-    code: str, home: Path | str, cwd: Path | None = None, **variables: str
+    code: str,
+    home: Path | str,
+    cwd: Path | None = None,
+    timeout: float = PATIENCE,
+    **variables: str,
 ) -> subprocess.CompletedProcess[str]:
     """Run a program to its end."""
     return subprocess.run(
@@ -42,7 +46,7 @@ def python(
         env=environment(home, **variables),
         capture_output=True,
         text=True,
-        timeout=PATIENCE,
+        timeout=timeout,
     )
 
 

@@ -1,4 +1,8 @@
-"""Kills workers at random while they run tasks, and counts what became of the tasks."""
+"""Kills workers at random while they run tasks, and counts what became of the tasks.
+
+A worker is killed after so many results, and not after so many seconds: a busy machine would kill
+workers faster than they start.
+"""
 
 import random
 import signal
@@ -8,11 +12,12 @@ from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
-from itertools import count
+from itertools import count, islice
 from pathlib import Path
 
 import psutil
 import sqlalchemy as sa
+from processes import PATIENCE
 
 from tutorial.broker import queue_engine
 from tutorial.database import make_engine
@@ -113,9 +118,9 @@ def crew(size: int, pool: str, chance: random.Random) -> Iterator[Crew]:
 
 
 def stress(
-    home: Path, pool: str, seed: int, *, tasks: int, workers: int, interval: float, limit: float
+    home: Path, pool: str, seed: int, *, tasks: int, workers: int, results_between_kills: int
 ) -> Counts:
-    """Run so many tasks, and kill a worker every `interval` seconds until all are done.
+    """Run so many tasks, and kill a worker again and again until all are done.
 
     Lost tasks are brought back all the time, beside the workers; what is missing in the end was
     lost for good.
@@ -126,15 +131,26 @@ def stress(
     started = time.monotonic()
     results, queue = make_engine(), queue_engine()
     ids = [f"{pool}-{number}" for number in range(tasks)]
-    with app.producer_pool.acquire() as producer:
-        for number, task_id in enumerate(ids):
-            app.send_task("stress_tasks.square", [number], task_id=task_id, producer=producer)
+    waiting = iter(enumerate(ids))
+
+    def send(count: int) -> None:
+        with app.producer_pool.acquire() as producer:
+            for number, task_id in islice(waiting, count):
+                app.send_task("stress_tasks.square", [number], task_id=task_id, producer=producer)
+
+    # No more than this at once, so that all is not done before the first worker is killed.
+    send(2 * results_between_kills)
     with crew(workers, pool, random.Random(seed)) as killed:
-        next_kill = time.monotonic() + interval
-        while (done := count_done(results)) < tasks and time.monotonic() - started < limit:
-            if time.monotonic() >= next_kill and killed.workers:
-                next_kill += interval
+        done, progress = 0, time.monotonic()
+        next_kill = results_between_kills
+        while done < tasks and time.monotonic() - progress < PATIENCE:
+            before, done = done, count_done(results)
+            if done > before:
+                progress = time.monotonic()
+            if done >= next_kill and killed.workers:
+                next_kill = done + results_between_kills
                 counts.killed[killed.kill_one()] += 1
+                send(results_between_kills)
             counts.brought_back += requeue_lost(results, queue)
             time.sleep(0.1)
         counts.not_done = tasks - done

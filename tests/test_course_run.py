@@ -5,6 +5,7 @@ import shutil
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import nbformat
@@ -12,6 +13,7 @@ import psutil
 import pytest
 from course_checks import Chapter, check_executed
 from nbformat.v4 import new_code_cell, new_notebook, new_output
+from processes import ENDING
 
 from tutorial.commands.execute import canonical, serialize
 from tutorial.workspace import COURSE
@@ -31,7 +33,7 @@ LEAVE_A_PROCESS = """\
 import subprocess
 import sys
 
-command = [sys.executable, "-c", "import time; time.sleep(4)"]
+command = [sys.executable, "-c", "import time; time.sleep(900)"]
 process = subprocess.Popen(command, start_new_session=True)"""
 
 
@@ -60,7 +62,7 @@ def course(tmp_path: Path) -> Path:
 
 
 def run_pytest(
-    course: Path, patience: float = 5
+    course: Path, patience: float = ENDING
 ) -> tuple[subprocess.CompletedProcess[str], list[str]]:
     """Run the notebooks of a copy; return also what the run left on the disk or running.
 
@@ -100,15 +102,22 @@ def files(course: Path) -> dict[Path, bytes]:
     return {path: path.read_bytes() for path in paths if course / "workspaces" not in path.parents}
 
 
+def marked(course: Path) -> list[psutil.Process]:
+    """Return the run's processes that are still there."""
+    found = []
+    for process in psutil.process_iter():
+        with suppress(psutil.Error):  # it has just ended, or belongs to somebody else
+            if process.environ().get(MARK) == str(course):
+                found.append(process)
+    return found
+
+
 def processes(course: Path) -> list[str]:
     """Return the command lines of the run's processes that are still there."""
     found = []
-    for process in psutil.process_iter():
-        try:
-            if process.environ().get(MARK) == str(course):
-                found.append(" ".join(process.cmdline()))
-        except psutil.Error:  # it has just ended, or belongs to somebody else
-            continue
+    for process in marked(course):
+        with suppress(psutil.Error):
+            found.append(" ".join(process.cmdline()))
     return found
 
 
@@ -144,4 +153,6 @@ def test_what_a_run_leaves_is_seen(course: Path) -> None:
     write(course, "03-add", (LEAVE_A_PROCESS, ""), ("open('left.txt', 'w').write('x')", "1"))
     _, left = run_pytest(course, patience=0.2)
     assert [Path(item).name for item in left[:1]] == ["left.txt"]
-    assert "time.sleep(4)" in left[1]
+    assert "time.sleep(900)" in left[1]
+    for process in marked(course):
+        process.kill()

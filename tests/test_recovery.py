@@ -1,6 +1,6 @@
 """Tasks that are lost with a killed worker are found and put back, and no other task is.
 
-The long stress test, 10,000 tasks for each pool, which takes a quarter of an hour::
+The long stress test, 10,000 tasks for each pool::
 
     pytest -m slow tests/test_recovery.py
 
@@ -10,18 +10,19 @@ TUTORIAL_SEED repeats a run with the random choices of an earlier one.
 import os
 import random
 import signal
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
+import pandas as pd
 import pytest
 import sqlalchemy as sa
-from celery import chord
+from celery import Signature, chord
 from celery.exceptions import ImproperlyConfigured
 from celery.result import AsyncResult
-from processes import PATIENCE, needs_fork, started, survivors
+from processes import LONG, PATIENCE, needs_fork, started, survivors, wait_for
 from stress import TASKS, stress
 
 from tutorial import tasks
@@ -35,17 +36,13 @@ POOLS = ["prefork", "threads", "solo"] if hasattr(os, "fork") else ["threads", "
 
 
 @pytest.fixture(autouse=True)
-def empty(home: Path) -> Iterator[None]:
-    """Give each test empty tables, and see that it leaves no process."""
+def tables(home: Path) -> Iterator[None]:
+    """Give each test its tables, and check that it leaves no process."""
     _ = tasks.app.backend  # makes the tables
     with tasks.app.connection_for_write() as connection:
         connection.default_channel._open()
-    with make_engine().begin() as results, queue_engine().begin() as queue:
-        results.execute(sa.text("DELETE FROM celery_taskmeta"))
-        queue.execute(sa.text("DELETE FROM kombu_message"))
-        queue.execute(sa.text("DELETE FROM tutorial_delivery"))
     yield
-    left = survivors(home, within=5)
+    left = survivors(home)
     for process in left:
         process.kill()
     assert left == []
@@ -59,14 +56,33 @@ def engines() -> Iterator[tuple[sa.Engine, sa.Engine]]:
     queue.dispose()
 
 
-Engines = tuple[sa.Engine, sa.Engine]
+# A task that ends when a test lets it, and then at once, also when it runs again.
+GATE = """
+import time
+from tutorial.tasks import app
+from tutorial.workspace import home
 
-
-def wait_for(condition: Callable[[], Any], seconds: float = 20) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "it has taken too long"
+@app.task
+def wait_at_gate(number):
+    while not (home() / "gate is open").exists():
         time.sleep(0.01)
+    return number
+"""
+
+
+@pytest.fixture
+def gate(home: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Return the file that opens the gate; the module ``gates`` has the task."""
+    (home / "gates.py").write_text(GATE)
+    monkeypatch.setenv("PYTHONPATH", str(home))
+    return home / "gate is open"
+
+
+def at_gate(number: int) -> Signature:
+    return tasks.app.signature("gates.wait_at_gate", [number])
+
+
+Engines = tuple[sa.Engine, sa.Engine]
 
 
 def received(queue: sa.Engine) -> int:
@@ -93,7 +109,7 @@ def test_what_a_killed_worker_had_begun_and_what_it_held_is_lost(
     with Worker("acks", pool=pool) as worker:
         done = tasks.add.delay(2, 3)
         assert done.get(timeout=PATIENCE, interval=0.005) == 5
-        naps = [tasks.nap.delay(60) for _ in range(6)]
+        naps = [tasks.nap.delay(LONG) for _ in range(6)]
         held = 2 if pool == "solo" else 4  # as many as run at once, and some more
         running = 1 if pool == "solo" else 2
         wait_for(lambda: received(engines[1]) >= 1 + running)
@@ -108,22 +124,29 @@ def test_what_a_killed_worker_had_begun_and_what_it_held_is_lost(
     assert received(engines[1]) == 1
 
 
-def test_a_task_comes_back_whatever_its_row_says(engines: Engines) -> None:
-    with Worker(concurrency=4) as worker:
+def test_a_task_comes_back_whatever_its_row_says(engines: Engines, gate: Path) -> None:
+    with Worker("gates", concurrency=4) as worker:
         counts = tasks.count_to.delay(200, pause=0.02)
-        naps = tasks.nap.delay(4)
+        held = at_gate(7).delay()
         later = tasks.add.apply_async([1, 2], countdown=4)
         retried = tasks.fetch.delay(1)  # waits for a second before it tries again
         wait_for(lambda: counts.state == "PROGRESS" and retried.state == "RETRY")
         wait_for(lambda: received(engines[1]) == 5)  # the message of the retry too
         worker.kill()
     lost = lost_tasks(*engines).set_index("task_id")
-    assert lost["status"].reindex([counts.id, retried.id]).tolist() == ["PROGRESS", "RETRY"]
-    assert lost["status"].reindex([naps.id, later.id]).isna().all()
-    assert requeue_lost(*engines) == len(lost) == 4
-    with Worker(concurrency=4):
-        found = values([counts, naps, later, retried])
-    assert found == [200, 4, 3, "answer to attempt 2"]
+    states = {counts.id: "PROGRESS", held.id: None, later.id: None, retried.id: "RETRY"}
+    # On a busy machine some of them end before the worker does.
+    left = {task.id for task in (counts, held, later, retried) if not task.ready()}
+    assert held.id in left
+    found = {
+        task_id: None if pd.isna(state) else state for task_id, state in lost["status"].items()
+    }
+    assert found == {task_id: states[task_id] for task_id in left}
+    assert requeue_lost(*engines) == len(left)
+    gate.touch()
+    with Worker("gates", concurrency=4):
+        found = values([counts, held, later, retried])
+    assert found == [200, 7, 3, "answer to attempt 2"]
     assert len(lost_tasks(*engines)) == 0
 
 
@@ -137,32 +160,43 @@ def test_tasks_that_have_ended_are_left_alone(engines: Engines) -> None:
     assert requeue_lost(*engines) == 0
 
 
-def test_what_a_stopping_worker_gave_back_is_not_lost(engines: Engines) -> None:
-    with Worker(concurrency=1):
-        naps = [tasks.nap.delay(0.3) for _ in range(4)]
+def test_what_a_stopping_worker_gave_back_is_not_lost(engines: Engines, gate: Path) -> None:
+    def open_when_it_stops() -> None:
+        wait_for(lambda: "Warm shutdown" in worker.logs())
+        gate.touch()
+
+    with Worker("gates", concurrency=1) as worker:
+        held = [at_gate(number).delay() for number in range(4)]
         wait_for(lambda: received(engines[1]) >= 2)
+        opening = Thread(target=open_when_it_stops)
+        opening.start()
+        worker.stop(timeout=PATIENCE)
+        opening.join()
     assert received(engines[1]) < 4
     assert requeue_lost(*engines) == 0
-    with Worker():
-        assert values(naps) == [0.3] * 4
+    with Worker("gates"):
+        assert values(held) == [0, 1, 2, 3]
 
 
 def test_a_task_that_ignores_its_result_is_left_alone(engines: Engines) -> None:
     with Worker() as worker:
-        tasks.nap.apply_async([60], ignore_result=True)
+        tasks.nap.apply_async([LONG], ignore_result=True)
         wait_for(lambda: received(engines[1]))
         worker.kill()
     assert requeue_lost(*engines) == 0
 
 
-def test_a_chord_is_done_though_the_task_that_watches_it_was_lost(engines: Engines) -> None:
-    with Worker(concurrency=1, pool="solo") as worker:
-        sums = chord([tasks.add.s(1, 1), tasks.nap.s(1)], tasks.total.s()).delay()
+def test_a_chord_is_done_though_the_task_that_watches_it_was_lost(
+    engines: Engines, gate: Path
+) -> None:
+    with Worker("gates", concurrency=1, pool="threads") as worker:
+        sums = chord([tasks.add.s(1, 1), at_gate(1)], tasks.total.s()).delay()
         wait_for(lambda: received(engines[1]) == 3)  # its message was the last of three
         worker.kill()
     assert "celery.chord_unlock" in lost_tasks(*engines)["name"].tolist()
     requeue_lost(*engines)
-    with Worker() as worker:
+    gate.touch()
+    with Worker("gates") as worker:
         assert sums.get(timeout=PATIENCE, interval=0.005) == 3
         worker.kill()
     assert len(lost_tasks(*engines)) == 0  # its result is ignored, but its chord is done
@@ -170,7 +204,7 @@ def test_a_chord_is_done_though_the_task_that_watches_it_was_lost(engines: Engin
 
 def test_messages_of_long_ago_are_left_alone_unless_one_asks(engines: Engines) -> None:
     with Worker() as worker:
-        tasks.nap.delay(60)
+        tasks.nap.delay(LONG)
         wait_for(lambda: received(engines[1]))
         worker.kill()
     with engines[1].begin() as connection:
@@ -184,7 +218,7 @@ def test_only_the_chosen_tasks_are_put_back_and_deliveries_are_counted(engines: 
     for _ in range(2):
         with Worker() as worker:
             if not received(engines[1]):
-                naps = [tasks.nap.delay(60), tasks.nap.delay(60)]
+                naps = [tasks.nap.delay(LONG), tasks.nap.delay(LONG)]
             wait_for(lambda: received(engines[1]) == 2)
             worker.kill()
         assert requeue_lost(*engines, [naps[0].id, "another"]) == 1
@@ -235,7 +269,7 @@ def test_a_worker_that_opens_the_queue_by_a_link_lives(tmp_path: Path) -> None:
 def test_two_recoveries_at_once_put_each_task_back_once(engines: Engines, home: Path) -> None:
     with Worker(pool="threads", concurrency=20) as worker:
         for _ in range(20):
-            tasks.nap.delay(60)
+            tasks.nap.delay(LONG)
         wait_for(lambda: received(engines[1]) == 20)
         worker.kill()
     code = """
@@ -257,21 +291,22 @@ print(sum(requeue_lost(make_engine(), queue_engine()) for _ in range(3)))
 
 
 def test_a_recovery_that_comes_late_takes_nothing_from_a_living_worker(
-    engines: Engines, monkeypatch: pytest.MonkeyPatch
+    engines: Engines, gate: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from tutorial import recovery
 
-    with Worker() as worker:
-        nap = tasks.nap.delay(2)
+    with Worker("gates") as worker:
+        held = at_gate(2).delay()
         wait_for(lambda: received(engines[1]))
         worker.kill()
     found = recovery._find(*engines, None)
     assert requeue_lost(*engines) == 1
-    with Worker(hostname="second@here"):
+    with Worker("gates", hostname="second@here"):
         wait_for(lambda: received(engines[1]))
         monkeypatch.setattr(recovery, "_find", lambda *_: found)  # what it saw before
         assert requeue_lost(*engines) == 0
-        assert nap.get(timeout=PATIENCE, interval=0.005) == 2
+        gate.touch()
+        assert held.get(timeout=PATIENCE, interval=0.005) == 2
 
 
 # What cannot be recovered
@@ -279,7 +314,7 @@ def test_a_recovery_that_comes_late_takes_nothing_from_a_living_worker(
 
 def test_messages_that_cannot_be_read_are_named_and_stay(engines: Engines) -> None:
     with Worker() as worker:
-        tasks.nap.delay(60)
+        tasks.nap.delay(LONG)
         wait_for(lambda: received(engines[1]))
         worker.kill()
     payloads: list[Any] = ["{", "[]", "null", '{"headers": 5}', b"\x80\x00", ""]
@@ -413,7 +448,7 @@ def survive(home: Path, pool: str, capsys: pytest.CaptureFixture[str], **size: A
 def test_no_task_is_lost_when_workers_are_killed_at_random(
     stress_home: Path, pool: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    survive(stress_home, pool, capsys, tasks=400, workers=2, interval=0.5, limit=60)
+    survive(stress_home, pool, capsys, tasks=120, workers=2, results_between_kills=30)
 
 
 @pytest.mark.slow
@@ -422,4 +457,4 @@ def test_no_task_is_lost_when_workers_are_killed_at_random(
 def test_no_task_of_ten_thousand_is_lost(
     stress_home: Path, pool: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    survive(stress_home, pool, capsys, tasks=10_000, workers=4, interval=1, limit=1400)
+    survive(stress_home, pool, capsys, tasks=10_000, workers=4, results_between_kills=100)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from processes import environment
+from processes import PATIENCE, environment
 
 from tutorial.messages import join_timings, load_messages
 from tutorial.results import load_results
@@ -31,39 +31,43 @@ def frames() -> tuple[pd.DataFrame, pd.DataFrame]:
     return load_results(make_engine()), load_messages(queue_engine())
 
 
-def wait_until_done(task_ids: set[str], seconds: float) -> int:
+def wait_until_done(task_ids: set[str]) -> int:
     """Load again and again while the workers write; return how many times."""
-    loads = 0
-    end = time.monotonic() + seconds
+    loads, before = 0, len(task_ids)
+    end = time.monotonic() + PATIENCE
     while time.monotonic() < end:
         results, _messages = frames()
         loads += 1
         assert results["undecodable"].isna().all()
-        if task_ids <= set(results["task_id"]):
+        left = len(task_ids - set(results["task_id"]))
+        if not left:
             return loads
+        if left < before:
+            before, end = left, time.monotonic() + PATIENCE
     raise TimeoutError(f"{len(task_ids - set(results['task_id']))} tasks are not done.")
 
 
 def test_waiting_and_running_time() -> None:
     from tutorial.tasks import add, divide, nap
 
+    began = pd.Timestamp.now("UTC")
     sent = [nap.delay(0.3), add.delay(1, 2), divide.delay(1, 0)]
     ids = [task.id for task in sent]
     waiting = join_timings(*frames()).set_index("task_id").loc[ids]
     assert waiting[["status", "received_at", "waiting", "running"]].isna().all(axis=None)
     with Worker(concurrency=1, hostname="timings"):
-        wait_until_done(set(ids), 20)
+        wait_until_done(set(ids))
     late = add.delay(3, 4)
     results, messages = frames()
     timings = join_timings(results, messages)
     done = timings.set_index("task_id").loc[ids]
     assert list(done["status"]) == ["SUCCESS", "SUCCESS", "FAILURE"]
     assert list(done["messages"]) == [1, 1, 1]
-    assert pd.Timedelta("0.3s") <= done["running"].iloc[0] < pd.Timedelta("5s")
+    assert pd.Timedelta("0.3s") <= done["running"].iloc[0]
     assert (done["waiting"] > pd.Timedelta(0)).all()
     total = done["date_done"] - done["sent_at"]
     assert (done["waiting"] + done["running"] == total).all()
-    assert pd.Timestamp.now("UTC") - done["received_at"].max() < pd.Timedelta("1min")
+    assert done["received_at"].between(began, pd.Timestamp.now("UTC")).all()
     row = messages.set_index("task_id").loc[late.id]
     assert row["waiting"]
     assert row["args"] == [3, 4]
@@ -87,7 +91,7 @@ def test_loading_while_four_workers_write(home: Path, tasks: int) -> None:
         assert sender.returncode == 0
         ids = set(load_messages_ids()) - before
         assert len(ids) == tasks
-        loads += wait_until_done(ids, 60 + tasks / 20)
+        loads += wait_until_done(ids)
         assert loads > 2
         for worker in workers:
             assert "database is locked" not in worker.logs()

@@ -56,7 +56,7 @@ def unfinished(sent):
     with engine.connect() as connection:
         return set(sent) - set(connection.scalars(sa.text(query)))
 """
-# Three workers; each lives for half a second to two, so that about one a second is killed.
+# Three workers; each is killed after some results, however long they take.
 # Redis hands a message over and forgets it, and the worker then notes it as unacknowledged: one
 # that is killed in between loses it. What is neither in the queue nor noted, and has no result,
 # is sent again.
@@ -75,7 +75,9 @@ def live_and_die(name):
     worker = Worker("late", concurrency=2, hostname=f"{name}@kills", loglevel="warning")
     while not over.is_set():
         worker.start()
-        over.wait(random.uniform(0.5, 2))
+        enough = finished() + random.randint(20, 80)
+        while finished() < enough and not over.wait(0.05):
+            pass
         worker.kill()
         kills += 1
 
@@ -89,8 +91,7 @@ def redis_is_empty():
 threads = [threading.Thread(target=live_and_die, args=[name], daemon=True) for name in "abc"]
 for thread in threads:
     thread.start()
-deadline = time.monotonic() + float(sys.argv[2])
-while finished() < wanted and time.monotonic() < deadline:
+while finished() < wanted:
     time.sleep(0.5)
     if redis_is_empty():
         time.sleep(0.5)  # what was on its way has arrived
@@ -115,7 +116,7 @@ with Worker("late", concurrency=2):
     for _ in range(wanted - 1):
         work.delay()
     print("under load", flush=True)
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 300
     while finished() < wanted and time.monotonic() < deadline:
         time.sleep(0.05)
     print(finished(), flush=True)
@@ -175,13 +176,13 @@ def no_password(server: Server, folder: Path) -> None:
 
 
 def finished_despite_kills(
-    kind: str, modules: Path, tasks: int, seconds: float
+    kind: str, modules: Path, tasks: int, seconds: float = PATIENCE
 ) -> tuple[int, int, int]:
     with start(kind) as broker, start("postgresql") as database:
         done = python(
-            argued(KILLS, tasks, seconds),
+            argued(KILLS, tasks),
             modules,
-            timeout=seconds + 60,
+            timeout=seconds,
             PYTHONPATH=f"{modules}{os.pathsep}{os.environ.get('PYTHONPATH', '')}",
             **urls(broker, database),
         )
@@ -193,8 +194,8 @@ def finished_despite_kills(
 
 @pytest.mark.parametrize("kind", BROKERS)
 def test_killed_workers_lose_nothing(kind: str, modules: Path) -> None:
-    finished, kills, lost = finished_despite_kills(kind, modules, tasks=500, seconds=90)
-    assert finished == 500
+    finished, kills, lost = finished_despite_kills(kind, modules, tasks=300)
+    assert finished == 300
     assert kills >= 3
     assert lost <= (kills if kind == "redis" else 0)
 
@@ -203,7 +204,7 @@ def test_killed_workers_lose_nothing(kind: str, modules: Path) -> None:
 @pytest.mark.timeout(4 * 3600)
 @pytest.mark.parametrize("kind", BROKERS)
 def test_killed_workers_lose_nothing_of_ten_thousand_tasks(kind: str, modules: Path) -> None:
-    finished, kills, lost = finished_despite_kills(kind, modules, tasks=10_000, seconds=700)
+    finished, kills, lost = finished_despite_kills(kind, modules, tasks=10_000, seconds=3600)
     print(f"{finished} tasks done, {kills} workers killed, {lost} messages lost and sent again")
     assert finished == 10_000
     assert lost <= (kills if kind == "redis" else 0)
@@ -339,7 +340,7 @@ from tutorial.results import load_results
 from tutorial.tasks import app, nap
 import time
 
-deadline = time.monotonic() + 60
+deadline = time.monotonic() + 300
 while len(app.control.ping(timeout=0.5) or []) < 2 and time.monotonic() < deadline:
     pass
 for result in [nap.delay(0.1) for _ in range(40)]:
