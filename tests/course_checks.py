@@ -257,8 +257,9 @@ def check_size(chapter: Chapter) -> list[str]:
 
 
 def check_density(chapter: Chapter) -> list[str]:
-    """The words of prose, outside tables and comments, for each line of code."""
-    text = re.sub(r"^(\||<!--).*", "", without_code_blocks(chapter.prose), flags=re.MULTILINE)
+    """The words of prose, outside tables, comments and descriptions, for each line of code."""
+    text = without_code_blocks(chapter.prose)
+    text = re.sub(r"^(\||<!--|!\[).*", "", text, flags=re.MULTILINE)
     ratio = len(re.findall(r"[^\W\d_][\w'-]*", text)) / sum(map(lines_of_code, chapter.code))
     if not WORDS[0] <= ratio <= WORDS[1]:
         return [f"has {ratio:.0f} words of prose for each line of code"]

@@ -79,6 +79,10 @@ def _run(options: argparse.Namespace, further: list[str]) -> int:
         return _classroom(options)
     if options.command == "new":
         return _new(options)
+    if options.command == "pictures":
+        from tutorial.commands import pictures
+
+        return pictures.run()
     if options.command == "versions":
         from tutorial.commands import versions
 
@@ -175,6 +179,7 @@ def _parser() -> argparse.ArgumentParser:
         help="also replace stored outputs that differ only in what the tests do not compare: "
         "times, task ids, images",
     )
+    commands.add_parser("pictures", help="for contributors: draw the diagrams anew")
     commands.add_parser(
         "tables", help="for contributors: make the lists of chapters and versions in the texts anew"
     )

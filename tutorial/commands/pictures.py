@@ -7,6 +7,7 @@ nothing by colour alone.
 import math
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 from xml.etree import ElementTree as ET
 
 from tutorial.commands.chapters import NOTEBOOKS
@@ -46,13 +47,12 @@ class Drawing:
         ET.SubElement(self.svg, "title").text = description
         self._add("rect", width=width, height=height, rx=8, fill=PAPER, stroke="#cbd5e1")
 
-    def _add(self, tag: str, text: str | None = None, **attributes: object) -> ET.Element:
+    def _add(self, tag: str, content: str = "", **attributes: object) -> None:
         names = {name.replace("_", "-"): str(value) for name, value in attributes.items()}
         element = ET.SubElement(self.svg, tag, names)
-        element.text = text
-        return element
+        element.text = content or None
 
-    def text(self, x: float, y: float, text: str, anchor: str = "middle", **style: object) -> None:
+    def text(self, x: float, y: float, text: str, anchor: str = "middle", **style: Any) -> None:
         """Write lines of text around a point."""
         lines = text.split("\n")
         first = y - (len(lines) - 1) * LINE / 2 + SIZE / 3
@@ -65,7 +65,7 @@ class Drawing:
     ) -> None:
         """Draw a box with text; a store has the double line of a table, a process round corners."""
         radius = 12 if kind == "process" else 3
-        style = {"fill": FILLS[kind], "stroke": INK}
+        style: dict[str, Any] = {"fill": FILLS[kind], "stroke": INK}
         if kind == "bad":
             style["stroke_dasharray"] = "5 3"
         self._add("rect", x=x, y=y, width=width, height=height, rx=radius, **style)
@@ -73,9 +73,9 @@ class Drawing:
             self.line(x, y + 6, x + width, y + 6)
         self.text(x + width / 2, y + height / 2 + (3 if kind == "store" else 0), text)
 
-    def line(self, x1: float, y1: float, x2: float, y2: float, **style: object) -> None:
+    def line(self, x1: float, y1: float, x2: float, y2: float, **style: Any) -> None:
         """Draw a line."""
-        self._add("line", x1=x1, y1=y1, x2=x2, y2=y2, **{"stroke": INK} | style)
+        self._add("line", x1=x1, y1=y1, x2=x2, y2=y2, **{"stroke": INK, **style})
 
     def arrow(
         self,
@@ -110,7 +110,7 @@ class Drawing:
 
 
 def parts() -> Drawing:
-    """Client, broker, worker and result backend."""
+    """Draw client, broker, worker and result backend."""
     d = Drawing(
         720,
         250,
@@ -133,7 +133,7 @@ def parts() -> Drawing:
 
 
 def life() -> Drawing:
-    """The life of a task, with the two rows at each stage."""
+    """Draw the life of a task, with the two rows at each stage."""
     d = Drawing(
         760,
         330,
@@ -142,14 +142,9 @@ def life() -> Drawing:
         "message is invisible and the result has the state SUCCESS.",
     )
     stages = ["not sent", "sent", "running", "done"]
-    messages = [
-        "no row",
-        "a message,\nvisible = 1",
-        "a message,\nvisible = 0",
-        "a message,\nvisible = 0",
-    ]
+    waiting, taken = (f"a message,\nvisible = {number}" for number in (1, 0))
+    messages = ["no row", waiting, taken, taken]
     results = ["no row", "no row", "no row", "a row,\nSUCCESS"]
-    states = ["PENDING", "PENDING", "PENDING", "SUCCESS"]
     events = ["add.delay(2, 3)", "worker takes it", "worker stores 5"]
     for row, title in [(100, "queue.db\nkombu_message"), (180, "results.db\ncelery_taskmeta")]:
         d.text(10, row, title, anchor="start", fill=SOFT)
@@ -160,23 +155,17 @@ def life() -> Drawing:
         for y, text in [(100, messages[number]), (180, results[number])]:
             kind = "plain" if text == "no row" else "store"
             d.box(x - 55, y - 30, 110, 60, text, kind)
-        d.text(
-            x, 265, states[number], font_weight="bold" if states[number] == "SUCCESS" else "normal"
-        )
+        d.text(x, 265, "SUCCESS" if stage == "done" else "PENDING")
         if number:
             d.arrow(x - 108, 45, x - 40, 45)
             d.text(x - 72, 20, events[number - 1], fill=SOFT, font_size=12)
-    d.text(
-        380,
-        308,
-        "PENDING only means that the result backend has no row for this task id.",
-        fill=SOFT,
-    )
+    meaning = "PENDING only means that the result backend has no row for this task id."
+    d.text(380, 308, meaning, fill=SOFT)
     return d
 
 
 def states() -> Drawing:
-    """The states, and who writes each."""
+    """Draw the states, and who writes each."""
     d = Drawing(
         760,
         400,
@@ -214,7 +203,7 @@ def states() -> Drawing:
 
 
 def workflows() -> Drawing:
-    """A chain, a group and a chord, with the rows that they leave."""
+    """Draw a chain, a group and a chord, with the rows that they leave."""
     d = Drawing(
         760,
         300,
@@ -238,12 +227,12 @@ def workflows() -> Drawing:
     d.arrow(650, 150, 685, 150)
     d.box(685, 130, 55, 40, "body", "process")
     d.text(505, 280, "header", fill=SOFT)
-    d.text(612, 205, "asks again and again,\nleaves no row", fill=SOFT)
+    d.text(645, 205, "asks again and again,\nleaves no row", fill=SOFT)
     return d
 
 
 def expiry() -> Drawing:
-    """The age of rows against the clean-up."""
+    """Draw the age of rows against the clean-up."""
     d = Drawing(
         760,
         260,
@@ -255,7 +244,7 @@ def expiry() -> Drawing:
     d.text(690, 175, "now", fill=SOFT)
     d.text(70, 175, "older", fill=SOFT)
     d.line(380, 60, 380, 170, stroke_dasharray="6 4")
-    d.text(380, 45, "now − result_expires", font_weight="bold")
+    d.text(380, 45, "now minus result_expires", font_weight="bold")
     for x in (90, 170, 250, 330):
         d.box(x - 25, 105, 50, 30, "row", "bad")
     for x in (430, 520, 610):
@@ -268,7 +257,7 @@ def expiry() -> Drawing:
 
 
 def crashes() -> Drawing:
-    """What is lost where when a worker dies."""
+    """Draw what is lost where when a worker dies."""
     d = Drawing(
         760,
         330,
@@ -302,7 +291,7 @@ def crashes() -> Drawing:
 
 
 def partitions() -> Drawing:
-    """A table of results in partitions, one for each day."""
+    """Draw a table of results in partitions, one for each day."""
     d = Drawing(
         760,
         250,
