@@ -16,7 +16,7 @@ from typing import Any
 import nbformat
 from processes import environment
 
-from tutorial.commands.progress import NOTEBOOKS
+from tutorial.commands.chapters import EXERCISES
 from tutorial.exercises.checking import SOURCES
 from tutorial.workspace import COURSE
 
@@ -59,7 +59,7 @@ def run(notebook: str, answers: Mapping[int, Answers], home: Path) -> dict[str, 
     done = subprocess.run(
         [sys.executable, __file__, notebook],
         input=json.dumps(given),
-        cwd=NOTEBOOKS,
+        cwd=EXERCISES,
         env=environment(home, PYTHONPATH=str(COURSE)),
         capture_output=True,
         text=True,
@@ -107,7 +107,7 @@ def unsolved(notebook: str) -> dict[str, list[Outcome]]:
     """Run the notebook as learners get it."""
     namespace: dict[str, Any] = {}
     outcomes = {}
-    for cell in code_cells(NOTEBOOKS / f"{notebook}.ipynb"):
+    for cell in code_cells(EXERCISES / f"{notebook}.ipynb"):
         if check := CHECK.match(cell):
             outcomes[check[1]] = [outcome(cell, namespace)]
         else:

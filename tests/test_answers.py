@@ -9,9 +9,10 @@ import pytest
 from exercise_runs import Answers, Outcome, run
 from processes import survivors
 
-from tutorial.commands.progress import NOTEBOOKS, exercises
+from tutorial.commands.chapters import EXERCISES
+from tutorial.commands.progress import exercises
 
-CHAPTERS = sorted(path.stem for path in NOTEBOOKS.glob("*.ipynb"))
+CHAPTERS = sorted(path.stem for path in EXERCISES.glob("*.ipynb"))
 
 
 def answers(chapter: str) -> dict[int, Answers]:

@@ -14,9 +14,9 @@ from nbformat import NotebookNode
 from processes import PATIENCE, environment, survivors
 
 from tutorial.commands import classroom
+from tutorial.commands.chapters import EXERCISES
 from tutorial.commands.classroom import ClassroomError, build_course, mark
 from tutorial.commands.execute import serialize
-from tutorial.commands.progress import NOTEBOOKS
 from tutorial.exercises.checking import SOURCES
 from tutorial.workspace import COURSE
 
@@ -52,12 +52,12 @@ def test_the_stored_versions_are_those_that_the_sources_make() -> None:
         marked = mark(source, chapter)
         assert serialize(marked) == (SOURCES / f"{chapter}.ipynb").read_bytes()
         learners = classroom.without_solutions(marked, config)
-        assert serialize(learners) == (NOTEBOOKS / f"{chapter}.ipynb").read_bytes()
+        assert serialize(learners) == (EXERCISES / f"{chapter}.ipynb").read_bytes()
 
 
 def test_nbgrader_releases_what_learners_get_alone(course: Path) -> None:
     released = course / "release" / ASSIGNMENT / f"{ASSIGNMENT}.ipynb"
-    assert released.read_bytes() == (NOTEBOOKS / f"{ASSIGNMENT}.ipynb").read_bytes()
+    assert released.read_bytes() == (EXERCISES / f"{ASSIGNMENT}.ipynb").read_bytes()
 
 
 def test_another_build_is_the_same(course: Path) -> None:
@@ -68,25 +68,25 @@ def test_another_build_is_the_same(course: Path) -> None:
 
 @pytest.mark.slow
 def test_two_builds_of_all_assignments_are_the_same(tmp_path: Path) -> None:
-    before = files(NOTEBOOKS)
+    before = files(EXERCISES)
     for name in ("one", "two"):
         classroom.build(tmp_path / name)
-    assert files(NOTEBOOKS) == before
+    assert files(EXERCISES) == before
     assert files(tmp_path / "one") == files(tmp_path / "two")
     for chapter in CHAPTERS:
         released = tmp_path / "one" / "release" / chapter / f"{chapter}.ipynb"
-        assert released.read_bytes() == (NOTEBOOKS / f"{chapter}.ipynb").read_bytes()
+        assert released.read_bytes() == (EXERCISES / f"{chapter}.ipynb").read_bytes()
 
 
 @pytest.mark.parametrize("chapter", CHAPTERS)
 def test_what_learners_get_has_no_solution_and_no_hidden_test(chapter: str) -> None:
-    text = (NOTEBOOKS / f"{chapter}.ipynb").read_text(encoding="utf-8")
+    text = (EXERCISES / f"{chapter}.ipynb").read_text(encoding="utf-8")
     for word in ("SOLUTION", "HIDDEN", "as_delivered"):
         assert word not in text
     source = read(SOURCES / f"{chapter}.ipynb")
     regions = [REGION.search(cell.source) for cell in source.cells]
     lines = [line.strip() for region in regions if region for line in region[0].splitlines()]
-    given = "\n".join(cell.source for cell in read(NOTEBOOKS / f"{chapter}.ipynb").cells)
+    given = "\n".join(cell.source for cell in read(EXERCISES / f"{chapter}.ipynb").cells)
     assert [line for line in lines if len(line) > 25 and line in given] == []
 
 
@@ -239,7 +239,7 @@ def test_a_class_of_five_gets_the_expected_marks(course: Path, tmp_path: Path) -
     ("folder", "options", "says"),
     [
         (SOURCES, [], "Success! Your notebook passes all the tests."),
-        (NOTEBOOKS, ["--invert"], "Success! The notebook does not pass any tests."),
+        (EXERCISES, ["--invert"], "Success! The notebook does not pass any tests."),
     ],
 )
 def test_the_solved_one_is_valid_and_that_of_learners_is_not(

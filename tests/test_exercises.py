@@ -11,8 +11,8 @@ from course_checks import Chapter
 from exercise_runs import REGION, code_cells
 
 from tutorial.commands import progress
-from tutorial.commands.progress import NOTEBOOKS, exercises
-from tutorial.database import usable_url
+from tutorial.commands.chapters import EXERCISES
+from tutorial.commands.progress import exercises
 from tutorial.exercises import checking as module
 from tutorial.exercises.checking import (
     SOURCES,
@@ -24,9 +24,10 @@ from tutorial.exercises.checking import (
     wait_until,
 )
 from tutorial.exercises.quiz import Choice, Question
+from tutorial.urls import usable_url
 from tutorial.workspace import HOME_VARIABLE
 
-CHAPTERS = sorted(path.stem for path in NOTEBOOKS.glob("*.ipynb"))
+CHAPTERS = sorted(path.stem for path in EXERCISES.glob("*.ipynb"))
 
 
 @exercise(points=2, hints=["It is a number.", "It is less than six.", "It is five."])
@@ -222,13 +223,13 @@ def test_the_quiz(chapter: str) -> None:
         assert len({choice.explanation for choice in choices}) == len(choices)
     letters = {next(key for key, choice in q.choices.items() if choice.right) for q in questions}
     assert len(letters) > 1, "the right answer has always the same letter"
-    cells = "\n".join(code_cells(NOTEBOOKS / f"{chapter}.ipynb"))
+    cells = "\n".join(code_cells(EXERCISES / f"{chapter}.ipynb"))
     assert re.findall(r"^question_(\d)\.ask\(\)$", cells, re.MULTILINE) == list("12345")
 
 
 @pytest.mark.parametrize("chapter", CHAPTERS)
 def test_the_notebook_of_exercises(chapter: str) -> None:
-    notebook = Chapter.read(NOTEBOOKS / f"{chapter}.ipynb")
+    notebook = Chapter.read(EXERCISES / f"{chapter}.ipynb")
     assert f'open_workspace("exercises-{chapter}")' in notebook.code[0].source
     assert notebook.notebook.cells[0].source.startswith(f"# {chapter[:2]}. Exercises: ")
     for check in (

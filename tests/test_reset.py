@@ -11,8 +11,9 @@ from pathlib import Path
 import pytest
 from processes import PATIENCE
 
+from tutorial import workspace
 from tutorial.commands import reset
-from tutorial.workspace import COURSE
+from tutorial.workspace import COURSE, LOCK, MARK
 
 
 def run_reset(home: Path) -> subprocess.CompletedProcess[str]:
@@ -36,9 +37,18 @@ def a_run(folder: Path) -> Path:
         with closing(sqlite3.connect(folder / name)) as connection:
             connection.execute("PRAGMA journal_mode = WAL")
             connection.execute("CREATE TABLE t (x)")
-    locks = [".lock", ".celery@notebook.lock", "queue.db-consumers/1-abc"]
-    for name in [*locks, "celery@notebook.schedule.dat"]:
+    locks = [LOCK, ".celery@notebook.lock", "queue.db-consumers/1-abc"]
+    files = ["files/big.db", "files/keys/key", "bank-is-open", "hungry.py", "full.py", "room"]
+    others = ["celery@notebook.schedule.dat", "__pycache__/hungry.cpython-311.pyc", "solved/add-1"]
+    for name in [*locks, *files, *others]:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).touch()
+    return folder
+
+
+def a_workspace(folder: Path) -> Path:
+    """Leave a run in a folder that the course has made."""
+    (a_run(folder) / MARK).touch()
     return folder
 
 
@@ -83,17 +93,18 @@ def holding() -> Iterator[Callable[[str, Path], subprocess.Popen]]:
 def workspaces(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder of workspaces in place of the learner's own."""
     monkeypatch.delenv("TUTORIAL_HOME", raising=False)
-    monkeypatch.setattr(reset, "WORKSPACES", tmp_path / "workspaces")
+    monkeypatch.setattr(workspace, "WORKSPACES", tmp_path / "workspaces")
     return tmp_path / "workspaces"
 
 
 def test_reset_deletes_what_nothing_uses(
     workspaces: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    a_run(workspaces / "03-add")
+    a_workspace(workspaces / "03-add")
     a_run(workspaces / "03-add" / "previous")
-    a_run(workspaces / "03-add" / "beside-2")
+    a_workspace(workspaces / "03-add" / "beside-2")
     (workspaces / "default").mkdir()
+    (workspaces / "default" / MARK).touch()
     (workspaces / "notes.txt").touch()
     assert reset.run() == 0
     assert [path.name for path in workspaces.iterdir()] == ["notes.txt"]
@@ -104,7 +115,7 @@ def test_reset_deletes_what_nothing_uses(
 
 @pytest.mark.parametrize("source", [HOLD_THE_WORKSPACE, HOLD_THE_QUEUE], ids=["notebook", "worker"])
 def test_reset_keeps_a_workspace_in_use(source: str, holding: Callable, tmp_path: Path) -> None:
-    user = holding(source, a_run(tmp_path / "03-add"))
+    user = holding(source, a_workspace(tmp_path / "03-add"))
     before = sorted(path for path in tmp_path.rglob("*") if path.suffix in (".db", ".log"))
     finished = run_reset(tmp_path / "03-add")
     assert finished.returncode == 0
@@ -120,19 +131,22 @@ def test_reset_keeps_a_workspace_in_use(source: str, holding: Callable, tmp_path
 
 
 def test_reset_leaves_what_is_not_the_courses(tmp_path: Path) -> None:
-    a_run(tmp_path)
+    a_workspace(tmp_path)
     mine = [tmp_path / "notes.txt", tmp_path / "logs" / "diary.txt", tmp_path / "my.db"]
+    mine += [tmp_path / "results.db.sql", tmp_path / "solved" / "how.txt"]
     for path in mine:
         path.touch()
     finished = run_reset(tmp_path)
     assert finished.returncode == 0
     assert finished.stdout.startswith("kept")
-    assert finished.stdout.endswith("it holds others: logs, my.db, notes.txt\n")
-    assert sorted(path for path in tmp_path.rglob("*") if path.is_file()) == sorted(mine)
+    others = "logs, my.db, notes.txt, results.db.sql, solved"
+    assert finished.stdout.endswith(f"it holds others: {others}\n")
+    left = {path for path in tmp_path.rglob("*") if path.is_file()}
+    assert left == {*mine, tmp_path / MARK}  # still the course's place for the next run
 
 
 def test_reset_follows_no_link(workspaces: Path, tmp_path: Path) -> None:
-    elsewhere = a_run(tmp_path / "elsewhere")
+    elsewhere = a_workspace(tmp_path / "elsewhere")
     workspaces.mkdir()
     try:
         (workspaces / "link").symlink_to(elsewhere, target_is_directory=True)

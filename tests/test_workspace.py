@@ -1,4 +1,6 @@
+import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -8,10 +10,13 @@ from pathlib import Path
 
 import pytest
 from celery.exceptions import ImproperlyConfigured
-from processes import PATIENCE, needs_fork, python, started, survivors
+from processes import PATIENCE, environment, needs_fork, python, started, survivors
 
 from tutorial import workspace
-from tutorial.workspace import home, open_workspace
+from tutorial.commands import reset
+from tutorial.workspace import COURSE, LOCK, MARK, RUN, home, open_workspace
+
+CHAPTERS = sorted((COURSE / "notebooks").rglob("*.ipynb"))
 
 OPEN_AND_WAIT = """
 from tutorial.workspace import open_workspace
@@ -24,6 +29,7 @@ def kernel(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """Make this process a fresh kernel whose workspaces are in the folder that is returned."""
     monkeypatch.setattr(workspace, "WORKSPACES", tmp_path)
     monkeypatch.setattr(workspace, "_locks", {})
+    monkeypatch.setattr(workspace, "_used", {})
     monkeypatch.setenv("TUTORIAL_HOME", "")  # set, so that the test's own value is undone
     monkeypatch.delenv("TUTORIAL_HOME")
     yield tmp_path
@@ -40,7 +46,9 @@ def end_kernel() -> None:
 def test_the_first_run_has_an_empty_folder_of_the_notebooks_name(kernel: Path) -> None:
     folder = open_workspace("03-add")
     assert folder == kernel / "03-add"
-    assert [path.name for path in folder.iterdir()] == [".lock"]
+    assert {path.name for path in folder.iterdir()} == {LOCK, MARK}
+    if os.name == "posix":
+        assert folder.stat().st_mode & 0o777 == 0o700  # results are nobody else's business
     assert os.environ["TUTORIAL_HOME"] == str(folder)
     assert home() == folder
 
@@ -77,13 +85,34 @@ def test_each_run_keeps_the_one_before_it_and_what_is_not_a_runs(kernel: Path) -
     assert (previous / "logs/celery@notebook.log").read_text() == "second"
 
 
-def test_tutorial_home_names_the_folder(kernel: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(kernel)
-    monkeypatch.setenv("TUTORIAL_HOME", "of my own")
-    folder = open_workspace("03-add")
-    assert folder == kernel / "of my own"
-    monkeypatch.chdir("/")  # the relative path has become an absolute one
-    assert home() == folder
+@pytest.mark.parametrize("chosen", ["absolute", "~/of my own", "of my own"])
+def test_tutorial_home_names_the_same_folder_everywhere(
+    chosen: str, kernel: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(workspace, "COURSE", kernel)  # where a relative path starts
+    for variable in ("HOME", "USERPROFILE"):
+        monkeypatch.setenv(variable, str(kernel))
+    folder = kernel / "of my own"
+    monkeypatch.setenv("TUTORIAL_HOME", str(folder) if chosen == "absolute" else chosen)
+    (kernel / "elsewhere").mkdir()
+    monkeypatch.chdir(kernel / "elsewhere")
+    assert home() == open_workspace("03-add") == folder
+    assert list((kernel / "elsewhere").iterdir()) == []
+
+
+@pytest.mark.parametrize("chosen", ["~nobody-of-this-name/x", "a\0b", "{folder}/file/x"])
+def test_tutorial_home_that_names_no_folder_is_one_sentence(
+    chosen: str, kernel: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (kernel / "file").touch()
+    chosen = chosen.format(folder=kernel)
+    monkeypatch.setattr(os, "environ", os.environ | {"TUTORIAL_HOME": chosen})
+    for action in (home, lambda: open_workspace("03-add")):
+        with pytest.raises(
+            ImproperlyConfigured, match=r"set (TUTORIAL_HOME|it) to .* empty"
+        ) as error:
+            action()
+        assert "\n" not in str(error.value)
 
 
 @pytest.mark.parametrize("name", ["", "..", "a/b", "../x", "/tmp/x"])
@@ -112,7 +141,7 @@ if os.geteuid() == 0:  # root may write everywhere
     done = python(code, tmp_path / "home")
     last = done.stderr.splitlines()[-1]
     assert "ImproperlyConfigured: The workspace" in last
-    assert "(Permission denied): make it writable, or set TUTORIAL_HOME" in last
+    assert "(Permission denied): make it writable, or set TUTORIAL_HOME to a new or empty" in last
     tmp_path.chmod(0o755)
 
 
@@ -227,9 +256,134 @@ with Worker(pool="solo") as worker:
     assert survivors(tmp_path, int(pid)) == []
 
 
-def test_everything_in_one_line_of_a_terminal(tmp_path: Path) -> None:
+def a_users_folder(folder: Path) -> dict[Path, str]:
+    """Fill the folder with a person's own files, under the names of the course's; return them."""
+    names = [
+        "files/a",
+        "logs/celery@notebook.log",
+        "previous/b",
+        "previous/files/c",
+        "solved/add-1",
+    ]
+    names += ["results.db", "results.db.sql", "queue.db", "queue.db-consumers/1-2", "beside-2/d"]
+    names += [".lock", "room", "bank-is-open", "__pycache__/e", "celery@notebook.schedule"]
+    for name in names:
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(f"mine: {name}")
+    return contents(folder)
+
+
+def contents(folder: Path) -> dict[Path, str]:
+    return {path: path.read_text() for path in folder.rglob("*") if path.is_file()}
+
+
+@pytest.fixture
+def project(kernel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder that is not in the course's."""
+    return tmp_path_factory.mktemp("project")
+
+
+def test_a_users_own_files_are_left_alone(
+    project: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    mine = a_users_folder(project)
+    inside = project / "tutorial-workspace"
+    for _ in range(3):
+        monkeypatch.setenv("TUTORIAL_HOME", str(project))
+        assert home() == open_workspace("03-add") == inside
+        assert f"{project} holds files that are not the course's" in capfd.readouterr().err
+        for name in ("results.db", "files/big.db", "logs/celery@notebook.log", "bank-is-open"):
+            assert not (inside / name).exists()
+            (inside / name).parent.mkdir(exist_ok=True)
+            (inside / name).touch()
+        end_kernel()
+    assert mine.items() <= contents(project).items()
+
+    monkeypatch.setenv("TUTORIAL_HOME", str(project))
+    assert reset.run() == 0
+    removed, kept = capfd.readouterr().out.splitlines()
+    assert removed.startswith("removed") and removed.endswith("tutorial-workspace")
+    assert "files, logs, previous" in kept
+    assert contents(project) == mine
+
+
+def test_reset_touches_nothing_where_the_course_has_never_been(
+    project: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    mine = a_users_folder(project)
+    monkeypatch.setenv("TUTORIAL_HOME", str(project))
+    assert reset.run() == 0
+    assert capfd.readouterr().out.startswith(f"kept     {project}  it holds files that")
+    monkeypatch.delenv("TUTORIAL_HOME")
+    assert reset.run() == 0
+    assert contents(project) == mine
+
+
+def test_a_users_file_in_the_place_of_the_courses_folder_is_refused(
+    project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mine = a_users_folder(project / "tutorial-workspace")
+    monkeypatch.setenv("TUTORIAL_HOME", str(project))
+    with pytest.raises(ImproperlyConfigured, match="not the course's: set TUTORIAL_HOME to a new"):
+        open_workspace("03-add")
+    assert contents(project) == mine
+
+
+def test_an_earlier_releases_workspace_is_known_by_its_lock(kernel: Path) -> None:
+    for name in (LOCK, "results.db"):
+        (kernel / "03-add" / name).parent.mkdir(exist_ok=True)
+        (kernel / "03-add" / name).touch()
+    folder = open_workspace("03-add")
+    assert folder == kernel / "03-add"
+    assert (folder / "previous" / "results.db").exists()
+
+
+def test_many_kernels_at_once_make_one_new_folder(tmp_path: Path) -> None:
     code = "from tutorial.workspace import home; print(home())"
+    folder = tmp_path / "new" / "home"
     command = [sys.executable, "-c", code]
-    chosen = os.environ | {"TUTORIAL_HOME": "here"}
-    done = subprocess.run(command, env=chosen, cwd=tmp_path, capture_output=True, text=True)
-    assert Path(done.stdout.strip()) == tmp_path / "here"
+    run = [
+        subprocess.Popen(command, env=environment(folder), stdout=subprocess.PIPE, text=True)
+        for _ in range(6)
+    ]
+    assert {process.communicate(timeout=PATIENCE)[0].strip() for process in run} == {str(folder)}
+
+
+def test_work_before_the_first_cell_asks_for_a_restart(
+    kernel: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = home()  # as the app does when a task is sent
+    for _ in range(2):
+        with pytest.raises(
+            ImproperlyConfigured, match=f"worked in .*{before.name}.*restart"
+        ) as error:
+            open_workspace("03-add")
+        assert "\n" not in str(error.value)
+    assert "TUTORIAL_HOME" not in os.environ
+    monkeypatch.setattr(workspace, "_used", {})  # the restart
+    assert open_workspace("03-add") == kernel / "03-add"
+
+
+def test_a_task_before_the_first_cell_is_not_sent_to_two_places(tmp_path: Path) -> None:
+    code = """
+from pathlib import Path
+from tutorial import workspace
+workspace.WORKSPACES = Path(r"{folder}")
+from tutorial.tasks import add
+add.delay(2, 3)
+workspace.open_workspace("03-add")"""
+    done = python(code.format(folder=tmp_path), home="")
+    assert "restart the kernel, and run the cells from the top" in done.stderr.splitlines()[-1]
+    # With the folder chosen beforehand there is no other place, and it goes on.
+    done = python(code.format(folder=tmp_path), home=tmp_path / "chosen")
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("notebook", CHAPTERS, ids=lambda path: path.stem)
+def test_what_a_notebook_writes_is_known(notebook: Path) -> None:
+    """A chapter writes into `files`, or under a name that is in `RUN`, where reset finds it."""
+    cells = json.loads(notebook.read_text(encoding="utf-8"))["cells"]
+    source = "".join("".join(cell["source"]) for cell in cells if cell["cell_type"] == "code")
+    names = set(re.findall(r"""\bhome(?:\(\))? / f?["']([^"'/]+)""", source))
+    assert [name for name in names if not any(Path(name).match(known) for known in RUN)] == []

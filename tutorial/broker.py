@@ -10,13 +10,14 @@ from celery.exceptions import ImproperlyConfigured
 from celery.signals import worker_init
 from kombu.transport import TRANSPORT_ALIASES, sqlalchemy
 from kombu.transport.sqlalchemy.models import Message
+from kombu.utils.url import parse_url
 
-from tutorial.database import configure_engine, make_engine, sqlite_url, usable_url
+from tutorial.database import configure_engine, make_engine, sqlite_url
 from tutorial.deliveries import deliveries, name_here
-from tutorial.workspace import home
+from tutorial.urls import check_text, scheme, shared_url
+from tutorial.workspace import QUEUE_FILE, home
 
 BROKER_VARIABLE = "CELERY_BROKER_URL"
-QUEUE_FILE = "queue.db"
 SQL_TRANSPORTS = ("sqla", "sqlalchemy")
 
 
@@ -156,26 +157,67 @@ def broker_url() -> str:
     Raises
     ------
     celery.exceptions.ImproperlyConfigured
-        If the URL has no scheme, or one that kombu does not know. Left alone, kombu takes a word
-        without a scheme for the name of an AMQP host. For a SQL database, as
-        `tutorial.database.usable_url` does.
+        If kombu cannot read the URL, or would read it in another way than you mean: it takes a
+        word without a scheme for the name of an AMQP host. For a SQL database, also as
+        `tutorial.urls.shared_url` does.
     """
-    url = os.environ.get(BROKER_VARIABLE) or f"sqla+{sqlite_url(home() / QUEUE_FILE)}"
-    scheme, colon, _rest = url.partition("://")
+    url = os.environ.get(BROKER_VARIABLE)
+    if not url:
+        return f"sqla+{sqlite_url(home() / QUEUE_FILE)}"
+    check_broker_url(BROKER_VARIABLE, url)
+    return url
+
+
+def check_broker_url(variable: str, url: str) -> None:
+    """Check the URL of a broker, but do not connect to it.
+
+    Parameters
+    ----------
+    variable : str
+        Where it comes from.
+    url : str
+
+    Raises
+    ------
+    celery.exceptions.ImproperlyConfigured
+        As for `broker_url`.
+    """
+    try:
+        if url.partition("+")[0] in SQL_TRANSPORTS:
+            shared_url(url.partition("+")[2])
+        else:
+            for one in url.split(";"):  # the others stand in for the first
+                _check_server(one)
+    except ImproperlyConfigured as error:
+        raise ImproperlyConfigured(f"{variable}: {error}") from None
+
+
+def _check_server(url: str) -> None:
+    """Raise ImproperlyConfigured if kombu does not know the broker, or cannot read its URL."""
+    check_text(url)
+    name, colon, _rest = url.partition("://")
     if not colon:
         raise ImproperlyConfigured(
-            f"{BROKER_VARIABLE} is not a URL: "
-            "it needs a scheme, as in amqp://user@host// or redis://host."
+            "This is not a URL: it needs a scheme, as in amqp://user@host// or redis://host, "
+            "and ; in a password is written as %3B."
         )
-    transport = scheme.partition("+")[0]
-    if transport not in TRANSPORT_ALIASES:
+    transport, plus, _ = name.partition("+")
+    if transport not in TRANSPORT_ALIASES or (plus and name != "redis+socket"):
         raise ImproperlyConfigured(
-            f"{BROKER_VARIABLE} has the scheme {scheme!r}, which kombu does not know: "
+            f"The URL has {scheme(url)}, which kombu does not know: use amqp, redis or sqla+sqlite."
+        )
+    if transport == "memory":
+        raise ImproperlyConfigured(
+            "The URL names a queue in memory, which worker and client cannot share: "
             "use amqp, redis or sqla+sqlite."
         )
-    if transport in SQL_TRANSPORTS:
-        usable_url(url.partition("+")[2])
-    return url
+    try:
+        parse_url(url)
+    except (ValueError, KeyError, TypeError):  # without the cause, which may quote the password
+        raise ImproperlyConfigured(
+            "The URL cannot be read: its form is amqp://user:password@host:port//, with the user "
+            "name and the password escaped (@ as %40)."
+        ) from None
 
 
 def queue_engine() -> sa.Engine:
@@ -190,10 +232,10 @@ def queue_engine() -> sa.Engine:
     celery.exceptions.ImproperlyConfigured
         If the broker is not a SQL database.
     """
-    scheme, _plus, url = broker_url().partition("+")
-    if scheme not in SQL_TRANSPORTS:
+    transport, _plus, url = broker_url().partition("+")
+    if transport not in SQL_TRANSPORTS:
         raise ImproperlyConfigured(
-            f"{BROKER_VARIABLE} names a broker that is no SQL database: only the embedded queue "
+            f"{BROKER_VARIABLE} names a broker that is not a SQL database: only the embedded queue "
             "can be read as a table."
         )
     return make_engine(url)

@@ -7,7 +7,15 @@ from tutorial import broker, database
 # Where tasks wait, and where their results are kept. The environment variables CELERY_BROKER_URL
 # and CELERY_RESULT_BACKEND replace them.
 broker_url = broker.broker_url()
-result_backend = "db+" + database.database_url().render_as_string(hide_password=False)
+result_backend = database.result_backend()
+
+# A server that accepts a connection and then says nothing is given up after as many seconds.
+# The embedded queue and RabbitMQ take no such options; kombu gives up RabbitMQ after four seconds.
+if broker_url.startswith(("redis", "sentinel")):
+    broker_transport_options = {
+        "socket_connect_timeout": database.CONNECT_TIMEOUT,
+        "socket_timeout": database.CONNECT_TIMEOUT,
+    }
 
 # The result backend makes engines of its own; this gives each the settings of tutorial.database.
 database_engine_callback = database.configure_engine

@@ -10,18 +10,32 @@ from typing import Any
 import sqlalchemy as sa
 from celery.exceptions import ImproperlyConfigured
 
-from tutorial.workspace import home
+from tutorial.urls import address, scheme, shared_url, sqlite_file, usable_url
+from tutorial.workspace import RESULTS_FILE, home
 
 RESULT_BACKEND_VARIABLE = "CELERY_RESULT_BACKEND"
-RESULTS_FILE = "results.db"
+# What stands before the database URL in Celery's setting: its own backend, or the course's
+BACKENDS = ("db", "database", "tutorial.backend:EngineBackend")
 BUSY_TIMEOUT = 30  # seconds for which SQLite waits for another process's write to end
+CONNECT_TIMEOUT = 10  # seconds for which a server may be silent while we connect to it
+_FIRST_ANSWER = float(CONNECT_TIMEOUT)  # an object of its own: see `_lift_limit`
+
+# The course's connect options, by driver. What stands in the URL or in connect_args replaces them.
+CONNECT_OPTIONS: dict[str, dict[str, float]] = {
+    "pysqlite": {"timeout": BUSY_TIMEOUT},
+    "psycopg": {"connect_timeout": CONNECT_TIMEOUT},
+    "psycopg2": {"connect_timeout": CONNECT_TIMEOUT},
+    "pymysql": {"connect_timeout": CONNECT_TIMEOUT, "read_timeout": _FIRST_ANSWER},
+    "mysqldb": {"connect_timeout": CONNECT_TIMEOUT},
+    "mariadbconnector": {"connect_timeout": CONNECT_TIMEOUT},
+}
 
 # What to do about a file that SQLite refuses, by the name of its error,
 # https://www.sqlite.org/rescode.html
-WAYS_OUT = {
+SQLITE_WAYS_OUT = {
     "SQLITE_FULL": "the disk has no room left: delete what you do not need",
-    "SQLITE_IOERR": "the disk is full, read-only or broken: see how much room it has",
-    "SQLITE_READONLY": "the file or its folder may not be written to: see who owns them",
+    "SQLITE_IOERR": "the disk is full, read-only or broken: check how much room it has",
+    "SQLITE_READONLY": "the file or its folder may not be written to: check who owns them",
     "SQLITE_NOTADB": "the file is damaged: move it away, and an empty one takes its place",
     "SQLITE_CORRUPT": "the file is damaged: move it away, and an empty one takes its place",
 }
@@ -41,18 +55,43 @@ def database_url() -> sa.URL:
     Raises
     ------
     celery.exceptions.ImproperlyConfigured
-        If the variable names no SQL database, or as `usable_url` does.
+        If the variable does not name a SQL database that worker and client can share, or as
+        `tutorial.urls.usable_url` does.
     """
-    backend = os.environ.get(RESULT_BACKEND_VARIABLE)
-    if not backend:
-        return sqlite_url(home() / RESULTS_FILE)
-    if not backend.startswith("db+"):
-        scheme = backend.partition(":")[0]
+    return _backend()[1]
+
+
+def result_backend() -> str:
+    """Return `database_url` as Celery's setting ``result_backend`` takes it.
+
+    Returns
+    -------
+    str
+        With the prefix that the environment variable has, by default ``db+``, and the password.
+
+    Raises
+    ------
+    celery.exceptions.ImproperlyConfigured
+        As `database_url` does.
+    """
+    backend, url = _backend()
+    return f"{backend}+{url.render_as_string(hide_password=False)}"
+
+
+def _backend() -> tuple[str, sa.URL]:
+    setting = os.environ.get(RESULT_BACKEND_VARIABLE)
+    if not setting:
+        return "db", sqlite_url(home() / RESULTS_FILE)
+    backend, plus, url = setting.partition("+")
+    if not plus or backend not in BACKENDS:
         raise ImproperlyConfigured(
-            f"{RESULT_BACKEND_VARIABLE} has the scheme {scheme!r}, which is no SQL database: "
+            f"{RESULT_BACKEND_VARIABLE} has {scheme(setting)}, which is no SQL database: "
             "write db+ and an SQLAlchemy URL, such as db+postgresql+psycopg://user@host/name."
         )
-    return usable_url(backend.removeprefix("db+"))
+    try:
+        return backend, shared_url(url)
+    except ImproperlyConfigured as error:
+        raise ImproperlyConfigured(f"{RESULT_BACKEND_VARIABLE}: {error}") from None
 
 
 def sqlite_url(path: Path) -> sa.URL:
@@ -70,45 +109,6 @@ def sqlite_url(path: Path) -> sa.URL:
     return sa.URL.create("sqlite", database=str(path.resolve()))
 
 
-def usable_url(url: sa.URL | str) -> sa.URL:
-    """Read a database URL, and see that its dialect and its driver are there.
-
-    Parameters
-    ----------
-    url : sqlalchemy.URL or str
-
-    Returns
-    -------
-    sqlalchemy.URL
-
-    Raises
-    ------
-    celery.exceptions.ImproperlyConfigured
-        If SQLAlchemy cannot read the URL or does not know its scheme, or if the driver is not
-        installed.
-    """
-    try:
-        read = sa.make_url(url)
-        read.get_dialect().import_dbapi()
-    except sa.exc.NoSuchModuleError as error:
-        raise ImproperlyConfigured(
-            f"SQLAlchemy knows no database of the scheme {read.drivername!r}: "
-            "use sqlite, postgresql+psycopg or mysql+pymysql."
-        ) from error
-    except ModuleNotFoundError as error:
-        raise ImproperlyConfigured(
-            f"The driver {error.name!r} for {read.drivername!r} is not installed: "
-            "install it, or name another one in the URL."
-        ) from error
-    except (sa.exc.ArgumentError, ValueError):
-        # Without the cause, which may quote a part of the password.
-        raise ImproperlyConfigured(
-            "The database URL cannot be read: "
-            "its form is dialect+driver://user:password@host:port/name."
-        ) from None
-    return read
-
-
 def make_engine(url: sa.URL | str | None = None, **options: Any) -> sa.Engine:
     """Make an engine with the course's settings.
 
@@ -117,19 +117,22 @@ def make_engine(url: sa.URL | str | None = None, **options: Any) -> sa.Engine:
     url : sqlalchemy.URL or str, optional
         By default `database_url`.
     **options
-        What `sqlalchemy.create_engine` takes, such as ``echo=True``.
+        What `sqlalchemy.create_engine` takes, such as ``echo=True``. What you give in
+        ``connect_args`` replaces the course's own, such as ``{"timeout": 5}``.
 
     Returns
     -------
     sqlalchemy.Engine
-        It has not connected yet: an engine does so when it is first asked to.
+        It has not connected yet: an engine does so when it is first used. A server that does not
+        answer is given up after `CONNECT_TIMEOUT` seconds.
 
     Raises
     ------
     celery.exceptions.ImproperlyConfigured
-        As `usable_url` does.
+        As `tutorial.urls.usable_url` does.
     """
-    return configure_engine(sa.create_engine(usable_url(url or database_url()), **options))
+    read = database_url() if url is None else usable_url(url)
+    return configure_engine(sa.create_engine(read, **options))
 
 
 def configure_engine(engine: sa.Engine) -> sa.Engine:
@@ -147,12 +150,33 @@ def configure_engine(engine: sa.Engine) -> sa.Engine:
     sqlalchemy.Engine
         The same engine.
     """
+    sa.event.listen(engine, "do_connect", _set_options)
     if engine.dialect.name == "sqlite":
         sa.event.listen(engine, "connect", _set_pragmas)
         sa.event.listen(engine, "connect", _note_file)
         sa.event.listen(engine, "checkout", _see_file)
+    else:
+        sa.event.listen(engine, "connect", _lift_limit)
+        sa.event.listen(engine, "handle_error", _note_address)
     _engines.add(engine)
     return engine
+
+
+def check_exists(engine: sa.Engine) -> None:
+    """Refuse to read an SQLite file that is missing, which SQLite would make instead.
+
+    Parameters
+    ----------
+    engine : sqlalchemy.Engine
+
+    Raises
+    ------
+    FileNotFoundError
+        If the engine's file does not exist.
+    """
+    file = sqlite_file(engine.url)
+    if file and not file.exists():
+        raise FileNotFoundError(f"There is no file {file}: check the path in the database URL.")
 
 
 def explain(error: BaseException) -> str:
@@ -166,26 +190,50 @@ def explain(error: BaseException) -> str:
     Returns
     -------
     str
-        The first line of what the driver says, and in brackets the way out, if it is known.
+        The first line of what the driver says, where it happened, if the driver does not say so,
+        and in brackets the way out, if it is known.
     """
     driver = getattr(error, "orig", None) or getattr(error.__cause__, "orig", error)
+    line = str(driver).strip().partition("\n")[0] or type(driver).__name__
     name = getattr(driver, "sqlite_errorname", "")  # with a suffix, as in SQLITE_READONLY_DBMOVED
-    ways = [f" ({way})" for code, way in WAYS_OUT.items() if name.startswith(code)]
-    return "".join([str(driver).strip().partition("\n")[0], *ways])
+    ways = [way for code, way in SQLITE_WAYS_OUT.items() if name.startswith(code)]
+    notes = getattr(driver, "_tutorial_address", "")
+    return "".join([line, *(f" ({note})" for note in [notes, *ways] if note and note not in line)])
+
+
+def _set_options(dialect: Any, _record: Any, _arguments: Any, options: dict[str, Any]) -> None:
+    """Fill in the course's connect options where nobody else has chosen."""
+    for name, value in CONNECT_OPTIONS.get(dialect.driver, {}).items():
+        if not (dialect.name == "postgresql" and os.environ.get("PGCONNECT_TIMEOUT")):
+            options.setdefault(name, value)
+
+
+def _lift_limit(connection: Any, _record: Any) -> None:
+    """Let queries take longer than the first answer of a server: PyMySQL has one limit for all."""
+    if getattr(connection, "_read_timeout", None) is _FIRST_ANSWER:
+        connection._read_timeout = None
+
+
+def _note_address(context: Any) -> None:
+    """Note at an error where we could not connect to, which a driver does not always say."""
+    if context.connection is None and context.engine is not None:
+        with suppress(AttributeError):
+            context.original_exception._tutorial_address = address(context.engine.url)
 
 
 def _set_pragmas(connection: Any, _record: Any) -> None:
-    # The timeout comes first, because the change to WAL needs the file for a moment.
-    connection.execute(f"PRAGMA busy_timeout = {BUSY_TIMEOUT * 1000}")
-    # Readers and the writer do not wait for each other, https://sqlite.org/wal.html
-    try:
-        connection.execute("PRAGMA journal_mode = WAL")
-    except sqlite3.OperationalError as error:
-        # A file that we may only read keeps the mode that it has.
-        if not error.sqlite_errorname.startswith("SQLITE_READONLY"):
-            raise
+    # With WAL, readers and the writer do not wait for each other, https://sqlite.org/wal.html
+    # The file stores the mode. So only a new file needs it, and a file that another program has
+    # made keeps its own.
+    if _is_empty(connection.execute("PRAGMA database_list").fetchone()[2]):
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+        except sqlite3.OperationalError as error:
+            if not error.sqlite_errorname.startswith("SQLITE_READONLY"):
+                raise
     # With WAL, a crash of a program loses nothing; a power cut can lose the last commits.
-    connection.execute("PRAGMA synchronous = NORMAL")
+    if connection.execute("PRAGMA journal_mode").fetchone() == ("wal",):
+        connection.execute("PRAGMA synchronous = NORMAL")
 
 
 def _note_file(connection: Any, record: Any) -> None:
@@ -202,6 +250,12 @@ def _see_file(_connection: Any, record: Any, _proxy: Any) -> None:
     path, identity = record.info.get("file", ("", None))  # none if opened before we listened
     if _identity(path) != identity:
         raise sa.exc.DisconnectionError(f"{path} is not the file that was opened")
+
+
+def _is_empty(path: str) -> bool:
+    with suppress(OSError):  # a database in memory has no path
+        return Path(path).stat().st_size == 0
+    return False
 
 
 def _identity(path: str) -> tuple[int, int] | None:

@@ -7,6 +7,7 @@ from tutorial.workspace import COURSE
 
 NOTEBOOKS = COURSE / "notebooks"
 LIST = NOTEBOOKS / "chapters.toml"
+EXERCISES = NOTEBOOKS / "exercises"
 
 
 @dataclass(frozen=True)

@@ -13,11 +13,12 @@ from typing import Any
 import nbformat
 from nbformat import NotebookNode
 
+from tutorial.commands.chapters import EXERCISES
 from tutorial.commands.execute import canonical, serialize
-from tutorial.commands.progress import NOTEBOOKS, exercises
+from tutorial.commands.progress import exercises
 from tutorial.exercises.checking import SOURCES
 
-CONFIGURATION = NOTEBOOKS / "nbgrader_config.py"
+CONFIGURATION = EXERCISES / "nbgrader_config.py"
 SOLUTION = "### BEGIN SOLUTION"
 CHECK = r"exercise_(\d+)\.check\((.*)\)"
 # A class's own check: the learner's cells cannot have changed it, and the learner does not see it.
@@ -52,7 +53,7 @@ def build(course: Path | None = None) -> None:
     for source in sources:
         marked = mark(nbformat.read(source, as_version=4), source.stem)
         source.write_bytes(serialize(marked))
-        (NOTEBOOKS / source.name).write_bytes(serialize(without_solutions(marked, config)))
+        (EXERCISES / source.name).write_bytes(serialize(without_solutions(marked, config)))
         print(f"{source.stem}: {len(exercises(source.stem))} exercises")
     if course:
         build_course(course, sources)

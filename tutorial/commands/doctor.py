@@ -3,35 +3,38 @@
 import os
 import platform
 import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Generator, Iterator
+from contextlib import closing, contextmanager, suppress
 from importlib import metadata
 from pathlib import Path
 
 import sqlalchemy as sa
 from celery.exceptions import ImproperlyConfigured
 from celery.exceptions import TimeoutError as ResultTimeout
-from kombu.utils.url import maybe_sanitize_url
+from kombu.utils.url import url_to_parts
 from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 
-from tutorial.broker import BROKER_VARIABLE, broker_url
+from tutorial.broker import BROKER_VARIABLE, SQL_TRANSPORTS, broker_url, check_broker_url
 from tutorial.database import RESULT_BACKEND_VARIABLE, explain, make_engine
 from tutorial.tasks import add, app
+from tutorial.urls import address
 from tutorial.worker import Worker, WorkerStartError
-from tutorial.workspace import HOME_VARIABLE, WORKSPACES, home, lack_of_space
+from tutorial.workspace import HOME_VARIABLE, WORKSPACES, home, lack_of_space, place
 
 DISTRIBUTION = "celery-sql-results-tutorial"
 PARTS = ("versions", "workspace", "settings", "broker", "database", "worker", "task", "stop")
 TIMEOUT = 20  # seconds for an answer
+# Celery's own variables; each replaces BROKER_VARIABLE in one direction
+WRITE_VARIABLE, READ_VARIABLE = "CELERY_BROKER_WRITE_URL", "CELERY_BROKER_READ_URL"
 
 
-class Wrong(Exception):
-    """Something that keeps the course from running; the message says what, and the way out."""
+class Fault(Exception):
+    """Something that keeps the course from running; the message names it and the way out."""
 
 
 def run() -> int:
-    """Check this machine, and print what is right and what is wrong.
+    """Check this machine, and print what works and what does not.
 
     Each part needs those before it: what comes after the first failure is not tried.
 
@@ -40,22 +43,22 @@ def run() -> int:
     int
         The exit code: 0 if the course runs here, 1 if something is wrong.
     """
-    findings = examine()
-    for part in PARTS:
-        try:
-            print(f"ok     {part:<9}  {next(findings)}", flush=True)
-        except (Wrong, ImproperlyConfigured, WorkerStartError) as error:
-            print(f"wrong  {part:<9}  {error}")
-            return 1
+    with closing(examine()) as findings:
+        for part in PARTS:
+            try:
+                print(f"ok     {part:<9}  {next(findings)}", flush=True)
+            except (Fault, ImproperlyConfigured, WorkerStartError) as error:
+                print(f"wrong  {part:<9}  {error}")
+                return 1
     return 0
 
 
-def examine() -> Iterator[str]:
+def examine() -> Generator[str, None, None]:
     """Yield, for each of `PARTS`, a sentence that says what was found.
 
     Raises
     ------
-    Wrong, celery.exceptions.ImproperlyConfigured, tutorial.worker.WorkerStartError
+    Fault, celery.exceptions.ImproperlyConfigured, tutorial.worker.WorkerStartError
         At the first part that fails.
     """
     yield check_versions()
@@ -68,8 +71,8 @@ def examine() -> Iterator[str]:
             yield "A real worker started."
             yield check_task()
         if worker.returncode != 0:
-            raise Wrong(f"The worker ended with the exit code {worker.returncode}.")
-        yield "The worker ended when it was told to."
+            raise Fault(f"The worker ended with the exit code {worker.returncode}.")
+        yield "The worker stopped when it was told to."
 
 
 def check_versions() -> str:
@@ -86,7 +89,7 @@ def check_versions() -> str:
         if installed not in requirement.specifier:
             wrong.append(f"{requirement.name}{requirement.specifier} (here is {installed})")
     if wrong:
-        raise Wrong(
+        raise Fault(
             f"The course asks for {', '.join(wrong)}: run the README's first command, "
             "which installs what is missing."
         )
@@ -101,15 +104,18 @@ def _installed_version(package: str) -> str:
 
 
 def check_space() -> str:
-    """See that the workspace's disk has room."""
+    """Check that the workspace can be written to, and that its disk has room."""
     if full := lack_of_space():
-        raise Wrong(full)
-    return "The folder can be written to."
+        raise Fault(full)
+    return f"{home().parent} can be written to."
 
 
 def check_settings() -> str:
     """Read the two URLs, and load what they name, but connect to nothing."""
     broker_url()
+    for variable in (READ_VARIABLE, WRITE_VARIABLE):
+        if url := os.environ.get(variable):
+            check_broker_url(variable, url)
     make_engine().dispose()
     return "The URLs of broker and result backend can be read."
 
@@ -121,11 +127,13 @@ def check_broker() -> str:
             connection.ensure_connection(max_retries=1, timeout=TIMEOUT)
             app.amqp.queues[app.conf.task_default_queue](connection.default_channel).declare()
             return f"The broker answers: {connection.transport.driver_type}."
+    except ImproperlyConfigured:
+        raise
     except Exception as error:  # each of kombu's transports raises its own
-        url = maybe_sanitize_url(broker_url())
-        raise Wrong(
-            f"The broker {url} cannot be reached ({explain(error)}): "
-            f"start it, or correct or unset {BROKER_VARIABLE}."
+        where = " or ".join(map(_address, app.conf.broker_write_url.split(";")))
+        raise Fault(
+            f"The broker cannot be reached, {where} ({explain(error)}): "
+            f"{_way_out(WRITE_VARIABLE, BROKER_VARIABLE)}."
         ) from error
 
 
@@ -134,14 +142,31 @@ def check_database() -> str:
     engine = make_engine()
     try:
         engine.connect().close()
-    except sa.exc.SQLAlchemyError as error:
-        raise Wrong(
-            f"The database {engine.url} cannot be reached ({explain(error)}): "
-            f"start it, or correct or unset {RESULT_BACKEND_VARIABLE}."
+    except Exception as error:  # not every driver keeps to its own kinds of error
+        raise Fault(
+            f"The database of the results cannot be reached, {address(engine.url)} "
+            f"({explain(error)}): {_way_out(RESULT_BACKEND_VARIABLE)}."
         ) from error
     finally:
         engine.dispose()
     return f"The database of the results answers: {engine.dialect.name}."
+
+
+def _address(url: str) -> str:
+    """Say where a broker is, without the user, the password and the options."""
+    transport, _plus, rest = url.partition("+")
+    if transport in SQL_TRANSPORTS:
+        return address(sa.make_url(rest))
+    parts = url_to_parts(url)
+    return f"{parts.scheme} at {parts.hostname}{f':{parts.port}' if parts.port else ''}"
+
+
+def _way_out(*variables: str) -> str:
+    """Name the variable that the address comes from: the first that is set, or the workspace's."""
+    for variable in variables:
+        if os.environ.get(variable):
+            return f"start it, or correct or unset {variable}"
+    return f"check the folder, or set {HOME_VARIABLE} to a new or empty one"
 
 
 def check_task() -> str:
@@ -150,7 +175,7 @@ def check_task() -> str:
     try:
         total = result.get(timeout=TIMEOUT)
     except ResultTimeout as error:
-        raise Wrong(
+        raise Fault(
             f"No result came back within {TIMEOUT} s (the task's state is {result.state}): "
             "another worker may have taken the task, with other settings."
         ) from error
@@ -162,7 +187,7 @@ def check_task() -> str:
 def own_workspace() -> Iterator[Path]:
     """Work in a folder of this process alone, and remove it at the end."""
     chosen = os.environ.get(HOME_VARIABLE)
-    parent = Path(chosen).resolve() if chosen else WORKSPACES
+    parent = place() if chosen else WORKSPACES
     is_new = not parent.exists()
     folder = parent / f"doctor-{os.getpid()}"
     os.environ[HOME_VARIABLE] = str(folder)

@@ -1,13 +1,14 @@
 """The learner's progress: which exercises were solved on this machine."""
 
+import sys
 from importlib import import_module
-from pathlib import Path
+from importlib.util import find_spec
 
-from tutorial.commands.reset import workspaces
-from tutorial.exercises.checking import SOLVED, Exercise
-from tutorial.workspace import COURSE
+from celery.exceptions import ImproperlyConfigured
 
-NOTEBOOKS = COURSE / "notebooks" / "exercises"
+from tutorial.commands.chapters import chapters
+from tutorial.exercises.checking import Exercise
+from tutorial.workspace import SOLVED, places, workspaces
 
 
 def module_name(notebook: str) -> str:
@@ -37,20 +38,24 @@ def exercises(notebook: str) -> list[Exercise]:
     Returns
     -------
     list of Exercise
+        None if the chapter has no exercises.
     """
+    if not find_spec(module_name(notebook)):
+        return []
     found = vars(import_module(module_name(notebook))).values()
     return [value for value in found if isinstance(value, Exercise)]
 
 
 def solved() -> set[str]:
-    """Return the names of the solved exercises, which the checks have noted in the workspaces.
+    """Return the names of the solved exercises, which the checks note in the workspaces.
 
     Returns
     -------
     set of str
         Such as ``{"add-1"}``.
     """
-    return {path.name for folder in workspaces() for path in Path(folder, SOLVED).glob("*")}
+    folders = [folder for parent in places() for folder in workspaces(parent)]
+    return {path.name for folder in folders for path in (folder / SOLVED).glob("*")}
 
 
 def run() -> int:
@@ -59,12 +64,17 @@ def run() -> int:
     Returns
     -------
     int
-        The exit code, 0.
+        The exit code: 0, or 1 if there can be no workspace.
     """
-    done = solved()
-    for path in sorted(NOTEBOOKS.glob("*.ipynb")):
-        own = exercises(path.stem)
-        left = [exercise.function.__name__ for exercise in own if exercise.name not in done]
-        news = f"to solve: {', '.join(left)}" if left else "all solved"
-        print(f"{path.stem:<17} {len(own) - len(left)} of {len(own)}   {news}")
+    try:
+        done = solved()
+        own = {chapter.name: exercises(chapter.name) for chapter in chapters()}
+    except ImproperlyConfigured as error:
+        print(error, file=sys.stderr)
+        return 1
+    for name, found in own.items():
+        left = [exercise.function.__name__ for exercise in found if exercise.name not in done]
+        if found:
+            news = f"to solve: {', '.join(left)}" if left else "all solved"
+            print(f"{name:<17} {len(found) - len(left)} of {len(found)}   {news}")
     return 0

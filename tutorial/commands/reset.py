@@ -1,24 +1,31 @@
 """Delete workspaces, never one in use: what ``python -m tutorial reset`` runs."""
 
-import os
 import sqlite3
-from collections.abc import Iterable, Iterator
+import sys
 from contextlib import closing, suppress
 from pathlib import Path
 
+from celery.exceptions import ImproperlyConfigured
 from filelock import FileLock, Timeout
 
-from tutorial.broker import QUEUE_FILE
-from tutorial.database import RESULTS_FILE
-from tutorial.workspace import COURSE, HOME_VARIABLE, WORKSPACES
+from tutorial.workspace import (
+    COURSE,
+    DATABASES,
+    LOCK,
+    LOCKS,
+    MARK,
+    MARK_TEXT,
+    PREVIOUS,
+    RUN,
+    SOLVED,
+    delete,
+    is_workspace,
+    matching,
+    places,
+    workspaces,
+)
 
-# What the course writes into a workspace. Only this is deleted, because a person can keep other
-# files there, or name any folder.
-DATABASES = [RESULTS_FILE, QUEUE_FILE]
-LOGS = ["logs/*.log"]
-LOCKS = [".lock", ".*@*.lock", f"{QUEUE_FILE}-consumers/*"]
-SCHEDULES = ["*@*.schedule*"]
-FOLDERS = ["logs/pymp-*", "logs", f"{QUEUE_FILE}-consumers"]  # deleted if nothing else is in them
+IN_USE = "a notebook or a worker uses it"
 
 
 def run() -> int:
@@ -27,34 +34,38 @@ def run() -> int:
     Returns
     -------
     int
-        The exit code: 0, or 1 if the system did not let a folder be deleted.
+        The exit code: 0, or 1 if a folder could not be deleted or the setting names none.
     """
-    folders = workspaces()
-    if not folders:
+    try:
+        found = places()
+    except ImproperlyConfigured as error:
+        print(error, file=sys.stderr)
+        return 1
+    if not found:
         print("There is no workspace.")
+    return max((_reset(place) for place in found), default=0)
+
+
+def _reset(place: Path) -> int:
     exit_code = 0
-    for folder in folders:
+    for folder in workspaces(place):
         try:
             reason = remove(folder)
         except OSError as error:
             reason, exit_code = f"{error.strerror}: {error.filename}", 1
-        name = folder.relative_to(COURSE) if folder.is_relative_to(COURSE) else folder
-        print(f"kept     {name}  {reason}" if reason else f"removed  {name}")
+        _say(folder, reason)
+    if place.exists() and not is_workspace(place) and (others := _names(place)):
+        _say(place, f"it holds files that are not the course's: {others}")
     return exit_code
 
 
-def workspaces() -> list[Path]:
-    """Return the folder that ``TUTORIAL_HOME`` names, or else all in the folder ``workspaces``.
+def _say(folder: Path, reason: str | None) -> None:
+    name = folder.relative_to(COURSE) if folder.is_relative_to(COURSE) else folder
+    print(f"kept     {name}  {reason}" if reason else f"removed  {name}")
 
-    A folder inside a workspace, of a notebook that ran beside another one, comes before it.
-    """
-    chosen = os.environ.get(HOME_VARIABLE)
-    if chosen:
-        first = [Path(chosen).resolve()]
-    else:
-        first = sorted(WORKSPACES.iterdir()) if WORKSPACES.is_dir() else []
-    folders = [folder for folder in first if folder.is_dir() and not folder.is_symlink()]
-    return [each for folder in folders for each in [*sorted(folder.glob("beside-*")), folder]]
+
+def _names(folder: Path) -> str:
+    return ", ".join(sorted(path.name for path in folder.iterdir()))
 
 
 def remove(folder: Path) -> str | None:
@@ -74,36 +85,36 @@ def remove(folder: Path) -> str | None:
     OSError
         If the system does not let a file be deleted.
     """
-    if any(map(_is_locked, _files(folder, LOCKS))) or any(map(_is_open, _files(folder, DATABASES))):
-        return "a notebook or a worker uses it"
-    previous = folder / "previous"
-    _delete_run(previous)
-    with suppress(OSError):
-        previous.rmdir()
-    _delete_run(folder)
-    left = sorted(path.name for path in folder.iterdir())
-    if left:
-        return f"the course's files are gone; it holds others: {', '.join(left)}"
-    folder.rmdir()
+    lock = FileLock(folder / LOCK)
+    try:
+        lock.acquire(blocking=False)  # no notebook can begin here while its files are deleted
+    except Timeout:
+        return IN_USE
+    try:
+        further = (path for path in matching(folder, LOCKS) if path.name != LOCK)
+        if any(map(_is_locked, further)) or any(map(_is_open, matching(folder, DATABASES))):
+            return IN_USE
+        delete(folder / PREVIOUS, [*RUN, f"{SOLVED}/*-*", *LOCKS])
+        delete(folder, [*RUN, f"{SOLVED}/*-*"])
+        with suppress(OSError):  # it is missing, or holds other files
+            (folder / PREVIOUS).rmdir()
+    finally:
+        lock.release()
+    for path in matching(folder, LOCKS):
+        path.unlink(missing_ok=True)
+    if others := ", ".join(sorted({path.name for path in folder.iterdir()} - {MARK})):
+        return f"the course's files are gone; it holds others: {others}"
+    (folder / MARK).unlink(missing_ok=True)
+    try:
+        folder.rmdir()
+    except OSError:  # a notebook has just begun to use it
+        (folder / MARK).write_text(MARK_TEXT, encoding="utf-8")
+        return IN_USE
     return None
 
 
-def _files(folder: Path, patterns: Iterable[str]) -> Iterator[Path]:
-    for pattern in patterns:
-        yield from folder.glob(pattern)
-
-
-def _delete_run(folder: Path) -> None:
-    for path in _files(folder, [f"{name}*" for name in DATABASES] + LOGS + LOCKS + SCHEDULES):
-        if not path.is_dir():
-            path.unlink()
-    for path in _files(folder, FOLDERS):
-        with suppress(OSError):  # it holds other files
-            path.rmdir()
-
-
 def _is_locked(path: Path) -> bool:
-    """Tell whether a notebook holds the lock of a workspace, or a worker that of its name."""
+    """Tell whether a worker holds the lock of its name, or a process that of its messages."""
     lock = FileLock(path)
     try:
         lock.acquire(blocking=False)
@@ -124,4 +135,6 @@ def _is_open(database: Path) -> bool:
             connection.execute("PRAGMA journal_mode = DELETE")
         except sqlite3.OperationalError:
             return True
+        except sqlite3.DatabaseError:  # a damaged file
+            return False
     return False

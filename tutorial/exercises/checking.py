@@ -17,11 +17,10 @@ from typing import Any
 
 from celery.exceptions import ImproperlyConfigured
 
-from tutorial.workspace import COURSE, home
+from tutorial.workspace import COURSE, SOLVED, home
 
 PATIENCE = 10.0  # seconds that a check waits, for a result or for the learner's function
 SOURCES = COURSE / "notebooks" / "exercises" / "source"
-SOLVED = "solved"  # the folder in a workspace that holds an empty file for each solved exercise
 
 
 class NotSolved(Exception):

@@ -14,8 +14,8 @@ from celery.app.task import Context
 from celery.backends.database import DatabaseBackend
 from kombu import Connection
 
-from tutorial.broker import QUEUE_FILE
-from tutorial.database import RESULTS_FILE, make_engine, sqlite_url
+from tutorial.database import make_engine, sqlite_url
+from tutorial.workspace import QUEUE_FILE, RESULTS_FILE
 
 
 class Scratch:

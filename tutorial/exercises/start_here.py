@@ -10,14 +10,13 @@ from typing import Any
 import sqlalchemy as sa
 from celery.result import AsyncResult
 
-from tutorial.broker import QUEUE_FILE
-from tutorial.database import RESULTS_FILE, make_engine
+from tutorial.database import make_engine
 from tutorial.exercises.checking import Wrong, call, exercise, shown, wait_until
 from tutorial.exercises.quiz import Choice, Question
 from tutorial.exercises.scratch import Scratch, scratch
 from tutorial.results import load_results
 from tutorial.tasks import add, divide
-from tutorial.workspace import home
+from tutorial.workspace import QUEUE_FILE, RESULTS_FILE, home
 
 
 @exercise(

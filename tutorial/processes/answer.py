@@ -7,7 +7,8 @@ import sqlalchemy as sa
 from celery.exceptions import ImproperlyConfigured
 from kombu import Connection
 
-from tutorial.database import explain, usable_url
+from tutorial.database import explain
+from tutorial.urls import usable_url
 
 ANSWER_LIMIT = 15  # seconds in which a server must answer
 
