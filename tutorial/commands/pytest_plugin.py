@@ -8,11 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from tutorial.commands.chapters import NOTEBOOKS
+from tutorial.commands.chapters import EXERCISES
 from tutorial.commands.outputs import RULES, tags_of, wait_longer
 from tutorial.servers import VARIABLES, missing
-
-FOR_LEARNERS = NOTEBOOKS / "exercises"
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -28,7 +26,7 @@ def pytest_xdist_auto_num_workers() -> int:
 
 def pytest_ignore_collect(collection_path: Path) -> bool | None:
     """Leave out what learners get: it does not run without errors until they have solved it."""
-    released = collection_path.suffix == ".ipynb" and collection_path.parent == FOR_LEARNERS
+    released = collection_path.suffix == ".ipynb" and collection_path.parent == EXERCISES
     return True if released else None
 
 
