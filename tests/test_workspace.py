@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from celery.exceptions import ImproperlyConfigured
-from processes import PATIENCE, environment, needs_fork, python, started, survivors
+from processes import PATIENCE, environment, needs_fork, processes, python, started, survivors
 
 from tutorial import workspace
 from tutorial.commands import reset
@@ -215,7 +215,7 @@ time.sleep(30)"""
     third, line = started(OPEN_AND_WAIT, tmp_path)
     assert Path(line) == tmp_path
     third.communicate("\n", timeout=PATIENCE)
-    [child] = survivors(tmp_path, within=0)
+    [child] = processes(tmp_path)
     child.kill()
     assert first.stdout
     first.stdout.close()
