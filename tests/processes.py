@@ -6,6 +6,7 @@ import sys
 import time
 from collections.abc import Callable, Collection
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
@@ -17,6 +18,13 @@ from tutorial.workspace import HOME_VARIABLE
 PATIENCE = 300  # seconds; it ends only what hangs, on however busy a machine
 ENDING = 60  # seconds; what a test leaves on purpose runs for much longer
 LONG = 900  # seconds that a task takes which is not to end by itself
+
+
+def few(first: Any, *others: Any) -> list[Any]:
+    """Return parameters for a test: the first ones always run, the others on request."""
+    tuples = [each if isinstance(each, tuple) else (each,) for each in others]
+    return [first, *(pytest.param(*each, marks=pytest.mark.slow) for each in tuples)]
+
 
 needs_fork = pytest.mark.skipif(not hasattr(os, "fork"), reason="Windows has no fork")
 

@@ -338,11 +338,11 @@ def wait_for_rows(engine: sa.Engine, count: int, limit: float) -> int:
 
 POOLS = [
     pytest.param("prefork", 2, "fork", marks=needs_fork),
-    pytest.param("prefork", 4, "fork", marks=needs_fork),
-    pytest.param("prefork", 8, "fork", marks=needs_fork),
-    pytest.param("prefork", 2, "spawn", marks=needs_fork),
+    pytest.param("prefork", 4, "fork", marks=[needs_fork, pytest.mark.slow]),
+    pytest.param("prefork", 8, "fork", marks=[needs_fork, pytest.mark.slow]),
+    pytest.param("prefork", 2, "spawn", marks=[needs_fork, pytest.mark.slow]),
     ("threads", 8, "fork"),
-    ("solo", 1, "fork"),
+    pytest.param("solo", 1, "fork", marks=pytest.mark.slow),
 ]
 
 
@@ -361,7 +361,7 @@ def test_no_task_is_lost(
     app = client(engine)
     with Worker("engine_app", pool=pool, concurrency=concurrency) as worker:
         send(app, count)
-        wait_for_rows(engine, count, limit=30)
+        wait_for_rows(engine, count, limit=PATIENCE)
         main = worker.pid
     wrong = [n for n in range(count) if app.AsyncResult(f"task {n}").result != n + 1]
     assert not wrong, f"{len(wrong)} of {count} tasks lost\n{worker.logs(tail=40)}"

@@ -82,6 +82,7 @@ def test_the_course_in_jupyterlab(course: Path, browser: Browser) -> None:
     assert wait(lambda: not processes(course), seconds=10), processes(course)
 
 
+@pytest.mark.slow  # nbgrader's own command does the same in test_classroom.py
 def test_nbgraders_validate_button(course: Path, browser: Browser) -> None:
     exercises = course / "notebooks" / "exercises"
     name = "01-engine"  # which starts no worker

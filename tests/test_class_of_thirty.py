@@ -10,7 +10,7 @@ from pathlib import Path
 
 import psutil
 import pytest
-from processes import needs_fork
+from processes import ENDING, needs_fork
 from test_course_run import MARK, course, processes, run_environment
 
 from tutorial.workspace import COURSE
@@ -47,7 +47,7 @@ def run_class(course: Path, learners: int) -> None:
     failed = [number for number, run in enumerate(running) if run.returncode]
     said = [(course.parent / f"learner-{number}").read_text()[-3000:] for number in failed]
     assert not failed, said[0]
-    deadline = time.monotonic() + 5
+    deadline = time.monotonic() + ENDING
     while (left := processes(course)) and time.monotonic() < deadline:
         time.sleep(0.1)
     assert left == []

@@ -144,9 +144,8 @@ for turn, seconds in enumerate([-year, year, 0]):
     running, waiting = nap.delay(0.5), [add.delay(number, 1) for number in range(3)]
     wait_for("nap[", 2 * turn + 1)  # two lines for each: received, succeeded
     jump(seconds)
-    before = time.monotonic()
     values = [result.get(timeout=300, interval=0.01) for result in [running, *waiting]]
-    print(values, add.delay(2, 3).get(timeout=300, interval=0.01), time.monotonic() - before < 5)
+    print(values, add.delay(2, 3).get(timeout=300, interval=0.01))
 print(sorted(set(load_results(make_engine())["date_done"].dt.year - time.gmtime().tm_year)))
 print(set(stored()), len(stored()), requeue_lost(make_engine(), queue_engine()))
 """
@@ -235,6 +234,6 @@ def test_a_clock_that_jumps_changes_only_dates(tmp_path: Path) -> None:
     back, forth, home, years, stored = run(
         JUMPS, tmp_path / "some" / "home", **Clock(tmp_path).variables
     )
-    assert {back, forth, home} == {"[0.5, 1, 2, 3] 5 True"}
+    assert {back, forth, home} == {"[0.5, 1, 2, 3] 5"}
     assert years == "[-1, 0, 1]"
     assert stored == "{'SUCCESS'} 16 0"

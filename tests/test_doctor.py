@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from processes import PATIENCE
+from processes import PATIENCE, few
 
 from tutorial.workspace import COURSE
 
@@ -46,16 +46,16 @@ def test_doctor_leaves_no_folder(tmp_path: Path) -> None:
 # Nothing listens on port 1.
 @pytest.mark.parametrize(
     ("variable", "value", "part", "reason"),
-    [
+    few(
         ("TUTORIAL_HOME", "{file}", "workspace", "cannot be written to"),
-        ("CELERY_BROKER_URL", "nonsense", "settings", "it needs a scheme"),
         ("CELERY_BROKER_URL", "carrier://pigeon", "settings", "does not know"),
+        ("CELERY_BROKER_URL", "nonsense", "settings", "it needs a scheme"),
         ("CELERY_BROKER_URL", "sqla+sqlite:///{file}/queue.db", "broker", "cannot be reached"),
         ("CELERY_BROKER_URL", "amqp://me:secret@127.0.0.1:1//", "broker", "cannot be reached"),
         ("CELERY_RESULT_BACKEND", "redis://127.0.0.1", "settings", "no SQL database"),
         ("CELERY_RESULT_BACKEND", "db+oracle://x", "settings", "is not installed"),
         ("CELERY_RESULT_BACKEND", "db+sqlite:///{file}/x.db", "database", "cannot be reached"),
-    ],
+    ),
 )
 def test_doctor_says_what_is_wrong(
     variable: str, value: str, part: str, reason: str, tmp_path: Path

@@ -24,7 +24,7 @@ from kernels import (
     shut_down,
     terminated,
 )
-from processes import PATIENCE, needs_fork, processes, survivors
+from processes import PATIENCE, few, needs_fork, processes, survivors
 
 pytestmark = needs_fork
 
@@ -67,12 +67,14 @@ def end_a_kernel(
 
 
 @pytest.mark.parametrize(
-    ("pool", "busy"), [("prefork", False), ("prefork", True), ("threads", True), ("solo", True)]
+    ("pool", "busy"),
+    few(("prefork", True), ("prefork", False), ("threads", True), ("solo", True)),
 )
 def test_a_killed_kernel_leaves_nothing(tmp_path: Path, pool: str, busy: bool) -> None:
     end_a_kernel(tmp_path, killed, pool, busy)
 
 
+@pytest.mark.slow
 @needs_memory_limit
 def test_a_kernel_out_of_memory_leaves_nothing(tmp_path: Path) -> None:
     end_a_kernel(tmp_path, out_of_memory)

@@ -6,8 +6,7 @@ import socket
 import ssl
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 from threading import Thread
@@ -19,7 +18,7 @@ import pytest
 import sqlalchemy as sa
 import trustme
 from kombu import Connection
-from processes import PATIENCE, environment, needs_fork, python, survivors
+from processes import PATIENCE, environment, needs_fork, python, survivors, wait_for
 
 from tutorial import servers
 from tutorial.database import make_engine
@@ -157,8 +156,23 @@ print(sum(add.delay(n, n).get(timeout=300, interval=0.002) for n in range(20)))
 """
 
 
+@pytest.fixture
+def programs(tmp_path: Path) -> Path:
+    """Return this Python's folder of programs, by a path without a space.
+
+    Neither ``celery multi`` nor systemd takes a program whose path has one.
+    """
+    link = tmp_path / "python"
+    try:
+        link.symlink_to(sys.prefix, target_is_directory=True)
+    except OSError:
+        pytest.skip("this user cannot make links")
+    return link / Path(sys.executable).parent.name
+
+
 @needs_fork
-def test_celery_multi(tmp_path: Path) -> None:
+def test_celery_multi(programs: Path, tmp_path: Path) -> None:
+    python_here = str(programs / Path(sys.executable).name)
     options = [
         "-A",
         "tutorial.tasks",
@@ -168,7 +182,7 @@ def test_celery_multi(tmp_path: Path) -> None:
     ]
 
     def multi(order: str) -> None:
-        command = [sys.executable, "-m", "celery", "multi", order, "one@shop", "two@shop", *options]
+        command = [python_here, "-m", "celery", "multi", order, "one@shop", "two@shop", *options]
         subprocess.run(command, env=environment(tmp_path), check=True, timeout=PATIENCE, cwd=COURSE)
 
     def pids() -> list[int]:
@@ -176,7 +190,7 @@ def test_celery_multi(tmp_path: Path) -> None:
 
     try:
         multi("start")
-        assert wait_until(lambda: len(pids()) == 2)
+        wait_for(lambda: len(pids()) == 2)
         assert python(SEND, tmp_path).stdout == "380\n"
         multi("stopwait")
         assert not survivors(tmp_path)
@@ -188,20 +202,13 @@ def test_celery_multi(tmp_path: Path) -> None:
                 process.kill()
 
 
-def wait_until(condition: Callable[[], bool], seconds: float = 30) -> bool:
-    deadline = time.monotonic() + seconds
-    while not condition() and time.monotonic() < deadline:
-        time.sleep(0.05)
-    return condition()
-
-
-def test_unit_file(tmp_path: Path) -> None:
+def test_unit_file(programs: Path, tmp_path: Path) -> None:
     if not shutil.which("systemd-analyze"):
         pytest.skip("there is no systemd-analyze")
     prose = "\n".join(cell.source for cell in nbformat.read(CHAPTER, as_version=4).cells)
     blocks = re.findall(r"```ini\n(.*?)```", prose, re.DOTALL)
     assert len(blocks) == 1
-    celery = Path(sys.executable).with_name("celery")  # the shop has none on this machine
+    celery = programs / "celery"  # the shop has none on this machine
     unit = tmp_path / "worker.service"
     unit.write_text(blocks[0].replace("/srv/shop/.venv/bin/celery", str(celery)))
     done = subprocess.run(["systemd-analyze", "verify", unit], capture_output=True, text=True)
@@ -211,7 +218,7 @@ def test_unit_file(tmp_path: Path) -> None:
 # Signed messages
 
 
-def test_what_a_signature_costs(tmp_path: Path) -> None:
+def test_a_signed_message_is_checked() -> None:
     from celery.security.certificate import Certificate, CertStore
     from celery.security.key import PrivateKey
     from celery.security.serialization import SecureSerializer
@@ -222,9 +229,5 @@ def test_what_a_signature_costs(tmp_path: Path) -> None:
     store = CertStore()
     store.add_cert(certificate)
     signer = SecureSerializer(PrivateKey(issued.private_key_pem.bytes()), certificate, store)
-    started = time.perf_counter()
-    for number in range(50):
+    for number in range(5):
         assert signer.deserialize(signer.serialize([[number], {}, {}])) == [[number], {}, {}]
-    milliseconds = 1000 * (time.perf_counter() - started) / 50
-    print(f"{milliseconds:.2f} ms to sign and to check a message")
-    assert milliseconds < 200

@@ -22,7 +22,7 @@ import sqlalchemy as sa
 from celery import Signature, chord
 from celery.exceptions import ImproperlyConfigured
 from celery.result import AsyncResult
-from processes import LONG, PATIENCE, needs_fork, started, survivors, wait_for
+from processes import LONG, PATIENCE, few, needs_fork, started, survivors, wait_for
 from stress import TASKS, stress
 
 from tutorial import tasks
@@ -99,7 +99,7 @@ def values(results: list[AsyncResult]) -> list[Any]:
 
 
 @pytest.mark.parametrize("acks_late", [False, True], ids=["early", "late"])
-@pytest.mark.parametrize("pool", POOLS)
+@pytest.mark.parametrize("pool", few(*POOLS))
 def test_what_a_killed_worker_had_begun_and_what_it_held_is_lost(
     pool: str, acks_late: bool, engines: Engines, home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -389,7 +389,7 @@ def refusals(worker: Worker) -> int:
     return worker.logs().count("Failed operation _store_result")
 
 
-@pytest.mark.parametrize("pool", POOLS)
+@pytest.mark.parametrize("pool", few(*POOLS))
 def test_a_full_disk_makes_no_success_a_failure(refusing: str, pool: str, home: Path) -> None:
     with make_engine().connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
         connection.execute(sa.text("VACUUM"))  # no room is left from deleted rows
@@ -444,7 +444,7 @@ def survive(home: Path, pool: str, capsys: pytest.CaptureFixture[str], **size: A
     assert counts.ran_twice <= 3 * kills  # no more than what the killed had begun
 
 
-@pytest.mark.parametrize("pool", POOLS)
+@pytest.mark.parametrize("pool", few(*POOLS))
 def test_no_task_is_lost_when_workers_are_killed_at_random(
     stress_home: Path, pool: str, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -185,10 +185,24 @@ quick = settings(
 rows = (stored | dates).map(row_of)
 
 
-@settings(quick, max_examples=100)
-@given(table=st.lists(rows, min_size=12, max_size=12))
+tables = st.lists(rows, min_size=12, max_size=12)
+
+
+@settings(quick, max_examples=10)
+@given(table=tables)
 @example(table=[row_of(value) for value in (b"\xff", "\0", -(2**63), 1.5, None)])
 def test_hostile_rows(engine: sa.Engine, table: list[dict[str, Any]]) -> None:
+    load_and_check(engine, table)
+
+
+@pytest.mark.slow
+@settings(quick, max_examples=500)
+@given(table=tables)
+def test_thousands_of_hostile_rows(engine: sa.Engine, table: list[dict[str, Any]]) -> None:
+    load_and_check(engine, table)
+
+
+def load_and_check(engine: sa.Engine, table: list[dict[str, Any]]) -> None:
     write(engine, table)
     with warnings.catch_warnings():
         warnings.simplefilter("error")

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from processes import PATIENCE, environment
+from processes import PATIENCE, environment, few
 
 from tutorial.messages import join_timings, load_messages
 from tutorial.results import load_results
@@ -75,7 +75,7 @@ def test_waiting_and_running_time() -> None:
     assert timings["task_id"].is_unique
 
 
-@pytest.mark.parametrize("tasks", [200, pytest.param(10_000, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("tasks", few(100, 10_000))
 def test_loading_while_four_workers_write(home: Path, tasks: int) -> None:
     before = set(load_messages_ids())
     workers = [Worker(concurrency=1, hostname=f"writer{number}") for number in range(4)]

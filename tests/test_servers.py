@@ -17,7 +17,7 @@ import sqlalchemy as sa
 from amqp.exceptions import NotAllowed
 from databases import server_url
 from kombu import Connection
-from processes import ENDING, PATIENCE, needs_fork, python, started
+from processes import ENDING, PATIENCE, few, needs_fork, python, started
 
 from tutorial import servers
 from tutorial.processes import kinds
@@ -101,7 +101,7 @@ def family(pid: int) -> list[int]:
 # Private servers
 
 
-@pytest.mark.parametrize("kind", DATABASES)
+@pytest.mark.parametrize("kind", few(*DATABASES))
 def test_a_private_database_keeps_what_it_holds(kind: str) -> None:
     with private(kind) as server:
         url = server.url
@@ -129,6 +129,7 @@ def test_a_private_redis_keeps_what_it_holds() -> None:
         assert redis_client(server.url).get("kept") == b"1"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["postgresql", "redis"])
 def test_the_programs_in_the_wheels_run(kind: str) -> None:
     with Server(kind, wheel(kind)) as server:
@@ -148,7 +149,7 @@ def test_root_can_start_a_program_that_only_root_can_read(tmp_path: Path) -> Non
         assert execute(server, "SELECT 1") == [(1,)]
 
 
-@pytest.mark.parametrize("kind", [*PRIVATE, "flower"])
+@pytest.mark.parametrize("kind", few("redis", "postgresql", "mariadb", "flower"))
 def test_the_password_is_shown_nowhere(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("CELERY_BROKER_URL", raising=False)
     with private(kind) as server:
@@ -164,7 +165,7 @@ def test_the_password_is_shown_nowhere(kind: str, monkeypatch: pytest.MonkeyPatc
         assert password not in repr(lines)
 
 
-@pytest.mark.parametrize("kind", PRIVATE)
+@pytest.mark.parametrize("kind", few("postgresql", "redis", "mariadb"))
 def test_nobody_enters_without_the_password(kind: str) -> None:
     with private(kind) as server:
         wrong = sa.make_url(server.url).set(password="wrong")
@@ -220,7 +221,7 @@ def wait_until_empty(folder: Path) -> None:
         time.sleep(0.02)
 
 
-@pytest.mark.parametrize("kind", PRIVATE)
+@pytest.mark.parametrize("kind", few("redis", "postgresql", "mariadb"))
 def test_a_killed_kernel_leaves_no_server(kind: str, tmp_path: Path, temporary: Path) -> None:
     private(kind).close()
     program = servers.find_program(kind)
@@ -340,7 +341,7 @@ def test_a_shared_rabbitmq_gives_us_a_virtual_host() -> None:
         connection.connect()
 
 
-@pytest.mark.parametrize("kind", DATABASES)
+@pytest.mark.parametrize("kind", few(*DATABASES))
 def test_a_kernel_that_is_killed_leaves_nothing_in_a_shared_server(
     kind: str, tmp_path: Path
 ) -> None:

@@ -15,6 +15,7 @@ from processes import (
     LONG,
     PATIENCE,
     environment,
+    few,
     needs_fork,
     processes,
     python,
@@ -356,7 +357,7 @@ def test_an_interrupted_start_leaves_nothing(home: Path, moment: float) -> None:
     assert survivors(home) == []
 
 
-UNREACHABLE = [
+UNREACHABLE = few(
     ("CELERY_BROKER_URL", "amqp://guest:secret@127.0.0.1:1//", "The broker at amqp://guest:**@127"),
     ("CELERY_BROKER_URL", "redis://:secret@127.0.0.1:1", "The broker at redis://:**@127.0.0.1:1"),
     (
@@ -369,7 +370,7 @@ UNREACHABLE = [
         "db+postgresql+psycopg://u:secret@127.0.0.1:1/x",
         "The result backend at postgresql+psycopg://u:***@127.0.0.1:1/x",
     ),
-]
+)
 
 
 @pytest.mark.parametrize(("variable", "url", "sentence"), UNREACHABLE)
@@ -388,13 +389,13 @@ def test_a_server_that_does_not_answer_is_named(
 
 @pytest.mark.parametrize(
     ("variable", "url", "sentence"),
-    [
+    few(
         ("CELERY_BROKER_URL", "nosuch://u:secret@h", "the scheme 'nosuch', which kombu does not"),
         ("CELERY_BROKER_URL", "your_broker_url", "is not a URL: it needs a scheme"),
         ("CELERY_RESULT_BACKEND", "redis://:secret@h", "'redis', which is no SQL database"),
         ("CELERY_RESULT_BACKEND", "db+nosuch://u:secret@h/x", "knows no database of the scheme"),
         ("CELERY_RESULT_BACKEND", "db+mysql+mysqldb://u:secret@h/x", "driver 'MySQLdb'"),
-    ],
+    ),
 )
 def test_a_bad_url_is_one_sentence(
     variable: str, url: str, sentence: str, monkeypatch: pytest.MonkeyPatch

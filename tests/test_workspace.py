@@ -201,10 +201,10 @@ import os, time
 from tutorial.workspace import open_workspace
 folder = open_workspace("03-add")
 if os.fork() == 0:
-    time.sleep(30)
+    time.sleep(900)
     os._exit(0)
 print(folder, flush=True)
-time.sleep(30)"""
+time.sleep(900)"""
     first, _ = started(code, tmp_path)
     # While it lives, the folder is taken, also when the child has gone.
     second, line = started(OPEN_AND_WAIT, tmp_path)
@@ -231,7 +231,7 @@ from tutorial.tasks import add, nap
 from tutorial.worker import Worker
 worker = Worker(concurrency=1).start()
 for _ in range(3):
-    nap.delay(30)
+    nap.delay(900)
 while "received" not in worker.logs():
     pass
 print(worker.pid, flush=True)
