@@ -197,7 +197,7 @@ def test_celery_multi(programs: Path, tmp_path: Path) -> None:
         logs = [(tmp_path / f"{name}.log").read_text() for name in ("one", "two")]
         assert "".join(logs).count(" succeeded in ") == 20
     finally:
-        for process in survivors(tmp_path, within=0):
+        for process in processes(tmp_path):
             with suppress(psutil.Error):
                 process.kill()
 
