@@ -18,7 +18,7 @@ import pytest
 import sqlalchemy as sa
 import trustme
 from kombu import Connection
-from processes import PATIENCE, environment, needs_fork, python, survivors, wait_for
+from processes import PATIENCE, environment, needs_fork, processes, python, survivors, wait_for
 
 from tutorial import servers
 from tutorial.database import make_engine
