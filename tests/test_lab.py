@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +24,8 @@ from tutorial.commands.lab import FIRST_NOTEBOOK
 from tutorial.workspace import COURSE
 
 LAB = [sys.executable, "-m", "tutorial", "lab", "--no-browser"]
+# What nohup and a script's "&" do to the programs that they start.
+IGNORING_SIGINT = ("sh", "-c", 'trap "" INT; exec "$@"', "sh")
 posix = pytest.mark.skipif(os.name != "posix", reason="Windows has no such signals and shells")
 
 
@@ -64,12 +66,18 @@ def free_port() -> int:
         return server.getsockname()[1]
 
 
-def launch(folder: Path, *options: str, stdin: int = subprocess.DEVNULL, **variables: str) -> Lab:
+def launch(
+    folder: Path,
+    *options: str,
+    stdin: int = subprocess.DEVNULL,
+    prefix: Sequence[str] = (),
+    **variables: str,
+) -> Lab:
     """Start JupyterLab for a learner with this home folder, and wait until it answers."""
     log = folder / "lab.log"
     with log.open("w") as file:
         process = subprocess.Popen(
-            [*LAB, *(options or [f"--port={free_port()}"])],
+            [*prefix, *LAB, *(options or [f"--port={free_port()}"])],
             cwd=COURSE,
             env=os.environ | a_home(folder) | variables,
             stdin=stdin,
@@ -188,6 +196,15 @@ def test_a_terminal_finds_celery(start_lab: Callable[..., Lab]) -> None:
         output += rest[0] if kind == "stdout" else ""
     terminal.close()
     assert f"found: {Path(sys.executable).parent / 'celery'}\r\n" in output
+
+
+@posix
+def test_it_stops_where_the_parent_ignores_sigint(
+    start_lab: Callable[..., Lab],
+) -> None:
+    running = start_lab(prefix=IGNORING_SIGINT)
+    running.process.send_signal(signal.SIGINT)
+    assert running.process.wait(timeout=300) == 0
 
 
 @posix
