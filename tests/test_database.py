@@ -1,22 +1,31 @@
 import os
+import socket
 import sqlite3
+from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 import sqlalchemy as sa
 from celery.exceptions import ImproperlyConfigured
+from databases import server_url
 from processes import needs_fork, python
 
+from tutorial import database
 from tutorial.database import (
     BUSY_TIMEOUT,
+    CONNECT_TIMEOUT,
+    _set_options,
     _set_pragmas,
+    check_exists,
     configure_engine,
     database_url,
     explain,
     make_engine,
     sqlite_url,
-    usable_url,
 )
+from tutorial.servers import VARIABLES
+from tutorial.urls import usable_url
 
 # Characters that mean something in a URL, in Python's or in Celery's formatting
 ODD_NAMES = ["a b", "50%", "50%25", "a#b", "q?x=1", "ümläut", "a+b", "a@b:c", "a;b&c", "it's"]
@@ -72,6 +81,103 @@ def test_an_engine_has_the_settings_on_each_connection() -> None:
 
 def test_options_reach_the_engine() -> None:
     assert make_engine(echo=True).echo is True
+
+
+def test_the_users_own_timeout_wins(folder: Path) -> None:
+    url = sqlite_url(folder / "x.db")
+    ways = [make_engine(url, connect_args={"timeout": 5}), make_engine(f"{url}?timeout=5")]
+    for engine in [*ways, configure_engine(sa.create_engine(url, connect_args={"timeout": 5}))]:
+        with engine.connect() as connection:
+            assert connection.scalar(sa.text("PRAGMA busy_timeout")) == 5000
+
+
+@pytest.mark.parametrize("mode", ["delete", "truncate", "persist"])
+def test_a_file_keeps_the_journal_mode_that_it_has(folder: Path, mode: str) -> None:
+    file = folder / "others.db"
+    with closing(sqlite3.connect(file)) as connection:
+        connection.execute(f"PRAGMA journal_mode = {mode}")
+        connection.execute("CREATE TABLE t (x)")
+    before = {path: path.read_bytes() for path in folder.glob("others.db*")}
+    with make_engine(sqlite_url(file)).connect() as connection:
+        assert connection.execute(sa.text("SELECT count(*) FROM t")).scalar() == 0
+        # Without WAL, NORMAL could damage the file when the power fails.
+        assert connection.scalar(sa.text("PRAGMA synchronous")) == 2
+    assert {path: path.read_bytes() for path in folder.glob("others.db*")} == before
+
+
+def test_wal_is_stored_in_the_file(folder: Path) -> None:
+    make_engine(sqlite_url(folder / "x.db")).connect().close()
+    with closing(sqlite3.connect(folder / "x.db")) as plain:
+        assert plain.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+
+
+def test_a_reader_can_ask_whether_the_file_exists(folder: Path) -> None:
+    engine = make_engine(sqlite_url(folder / "slip.db"))
+    with pytest.raises(FileNotFoundError, match=r"There is no file .*slip\.db: check the path"):
+        check_exists(engine)
+    assert not (folder / "slip.db").exists()
+    engine.connect().close()
+    check_exists(engine)
+    check_exists(make_engine("sqlite://"))
+
+
+def test_a_write_after_a_read_fails_at_once_if_somebody_else_has_written(folder: Path) -> None:
+    """A busy timeout does not help: the snapshot that was read is no longer the newest."""
+    engine = make_engine(sqlite_url(folder / "x.db"))
+    with engine.begin() as connection:
+        connection.execute(sa.text("CREATE TABLE t (x INTEGER)"))
+    insert = sa.text("INSERT INTO t VALUES (1)")
+    with engine.connect() as connection:
+        connection.exec_driver_sql("BEGIN")
+        connection.execute(sa.text("SELECT count(*) FROM t"))
+        with engine.begin() as other:
+            other.execute(insert)
+        with pytest.raises(sa.exc.OperationalError) as raised:
+            connection.execute(insert)
+    # SQLite does not call the busy handler for it: waiting could not end the conflict.
+    assert getattr(raised.value.orig, "sqlite_errorname", "") == "SQLITE_BUSY_SNAPSHOT"
+    with engine.connect() as connection:
+        connection.exec_driver_sql("BEGIN IMMEDIATE")  # the way out: say at once that you write
+        connection.execute(sa.text("SELECT count(*) FROM t"))
+        connection.execute(insert)
+        connection.commit()
+
+
+@pytest.mark.parametrize("scheme", ["postgresql+psycopg", "mysql+pymysql"])
+def test_a_server_that_never_answers_is_given_up(
+    scheme: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first_answer = 1.5
+    short = {"psycopg": {"connect_timeout": 2}, "pymysql": {"read_timeout": first_answer}}
+    monkeypatch.setattr(database, "CONNECT_OPTIONS", short)
+    with socket.create_server(("127.0.0.1", 0)) as silent:  # the system accepts, nobody answers
+        port = silent.getsockname()[1]
+        engine = make_engine(f"{scheme}://u:secret@127.0.0.1:{port}/x")
+        with pytest.raises(sa.exc.OperationalError) as raised:
+            engine.connect()
+    assert f"127.0.0.1:{port}" in explain(raised.value)
+    assert "secret" not in explain(raised.value)
+
+
+def test_a_server_has_a_limit_for_its_answer_and_none_for_queries() -> None:
+    url = server_url(VARIABLES["mariadb"])
+    with make_engine(url).connect() as connection:
+        assert connection.connection.dbapi_connection is not None
+        assert connection.connection.dbapi_connection._read_timeout is None
+    with make_engine(url, connect_args={"read_timeout": 7}).connect() as connection:
+        assert connection.connection.dbapi_connection is not None
+        assert connection.connection.dbapi_connection._read_timeout == 7
+
+
+def test_every_server_has_a_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("PGCONNECT_TIMEOUT", raising=False)
+    given: dict[str, Any] = {}
+    _set_options(make_engine("postgresql+psycopg://h/x").dialect, None, [], given)
+    assert given == {"connect_timeout": CONNECT_TIMEOUT}
+    monkeypatch.setenv("PGCONNECT_TIMEOUT", "3")  # the user's own
+    given = {}
+    _set_options(make_engine("postgresql+psycopg://h/x").dialect, None, [], given)
+    assert given == {}
 
 
 def test_another_database_gets_no_pragmas() -> None:

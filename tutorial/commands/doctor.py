@@ -132,7 +132,7 @@ def check_broker() -> str:
     except Exception as error:  # each of kombu's transports raises its own
         where = " or ".join(map(_address, app.conf.broker_write_url.split(";")))
         raise Fault(
-            f"The broker cannot be reached, {where} ({explain(error)}): "
+            f"The broker cannot be reached, {where} ({_reason(error, where)}): "
             f"{_way_out(WRITE_VARIABLE, BROKER_VARIABLE)}."
         ) from error
 
@@ -143,9 +143,10 @@ def check_database() -> str:
     try:
         engine.connect().close()
     except Exception as error:  # not every driver keeps to its own kinds of error
+        where = address(engine.url)
         raise Fault(
-            f"The database of the results cannot be reached, {address(engine.url)} "
-            f"({explain(error)}): {_way_out(RESULT_BACKEND_VARIABLE)}."
+            f"The database of the results cannot be reached, {where} ({_reason(error, where)}): "
+            f"{_way_out(RESULT_BACKEND_VARIABLE)}."
         ) from error
     finally:
         engine.dispose()
@@ -159,6 +160,10 @@ def _address(url: str) -> str:
         return address(sa.make_url(rest))
     parts = url_to_parts(url)
     return f"{parts.scheme} at {parts.hostname}{f':{parts.port}' if parts.port else ''}"
+
+
+def _reason(error: Exception, where: str) -> str:
+    return explain(error).replace(f" ({where})", "")
 
 
 def _way_out(*variables: str) -> str:
