@@ -9,18 +9,20 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from itertools import accumulate
 from pathlib import Path
+from types import SimpleNamespace
+from uuid import uuid4
 
 import pytest
 import sqlalchemy as sa
 from celery import Celery
-from celery.exceptions import ImproperlyConfigured
+from celery.exceptions import ImproperlyConfigured, TimeoutError
 from databases import DATABASES, empty_database
 from kombu.exceptions import DecodeError
 from processes import PATIENCE
 
 from tutorial.backend import EngineBackend, engine_backend
 from tutorial.broker import BROKER_VARIABLE, broker_url
-from tutorial.database import RESULT_BACKEND_VARIABLE, make_engine
+from tutorial.database import RESULT_BACKEND_VARIABLE, make_engine, sqlite_url
 from tutorial.worker import Worker
 from tutorial.workspace import HOME_VARIABLE
 
@@ -39,7 +41,8 @@ from tutorial.database import make_engine
 
 url = os.environ["ENGINE_URL"]
 engine = make_engine(url)
-backends = {"stock": f"db+{url}", "engine": engine_backend(engine)}
+stock = f"celery.backends.database:DatabaseBackend+{url}"
+backends = {"stock": stock, "engine": engine_backend(engine)}
 app = Celery("engine_app", backend=backends[os.environ["BACKEND"]], include=["engine_app"])
 app.config_from_object("tutorial.celeryconfig")
 app.conf.worker_pool_start_method = os.environ.get("START_METHOD", "fork")
@@ -156,6 +159,28 @@ def test_the_class_can_be_named_in_the_configuration(engine: sa.Engine) -> None:
     assert second.AsyncResult("one").result == 5
 
 
+def test_a_configuration_can_have_it_used_for_every_sql_database(engine: sa.Engine) -> None:
+    app = Celery("myapp")
+    app.config_from_object(
+        {
+            "override_backends": {"db": "tutorial.backend:EngineBackend"},
+            "result_backend": "db+" + engine.url.render_as_string(hide_password=False),
+        }
+    )
+    assert type(app.backend) is EngineBackend
+    assert app.backend.engine.url == engine.url
+
+
+def test_an_engine_that_it_makes_has_the_apps_options_and_its_callback(tmp_path: Path) -> None:
+    given = []
+    app = Celery("myapp", backend=EngineBackend, set_as_current=False)
+    app.conf.database_engine_options = {"pool_size": 3}
+    app.conf.database_engine_callback = given.append
+    backend = EngineBackend(url=sqlite_url(tmp_path / "results.db"), app=app)
+    assert backend.engine.pool.size() == 3
+    assert given == [backend.engine]
+
+
 def test_it_pickles_without_its_engine(engine: sa.Engine) -> None:
     app = Celery("myapp", backend=engine_backend(engine))
     assert pickle.loads(pickle.dumps(app)).backend.engine is engine
@@ -193,6 +218,64 @@ def test_a_backend_without_a_database_is_refused() -> None:
         _ = Celery("myapp", backend=EngineBackend).backend
 
 
+# Waiting
+
+
+def test_a_result_is_seen_soon_without_an_interval(engine: sa.Engine) -> None:
+    app = Celery("myapp", backend=engine_backend(engine))
+    looks = []
+
+    def look() -> None:
+        looks.append(time.monotonic())
+        if len(looks) == 10:
+            app.backend.store_result("one", 5, "SUCCESS")
+
+    assert app.backend.wait_for("one", timeout=30, on_interval=look)["result"] == 5
+    assert len(looks) == 10
+    assert looks[9] - looks[0] < 3  # with half a second after each, which is Celery's default, 4.5
+
+
+def test_looks_are_the_rarer_the_longer_it_waits_and_the_interval_is_the_most(
+    engine: sa.Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    app = Celery("myapp", backend=engine_backend(engine))
+    naps: list[float] = []
+    now = [0.0]
+
+    def sleep(seconds: float) -> None:
+        naps.append(seconds)
+        now[0] += seconds
+
+    app.backend.get_task_meta("one")  # makes the tables, and may wait for it
+    monkeypatch.setattr(
+        "tutorial.backend.time", SimpleNamespace(sleep=sleep, monotonic=lambda: now[0])
+    )
+    with pytest.raises(TimeoutError):
+        app.AsyncResult("one").get(timeout=60)
+    assert naps[0] < 0.001
+    assert naps[:-1] == sorted(naps[:-1])
+    assert max(naps) == 0.5
+    assert len(naps) < 400
+    assert sum(naps) == pytest.approx(60)
+
+
+def test_the_time_limit_is_the_clocks(engine: sa.Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    app = Celery("myapp", backend=engine_backend(engine))
+    read = app.backend.get_task_meta
+
+    def slow(task_id: str) -> dict[str, object]:
+        time.sleep(0.1)
+        return dict(read(task_id))
+
+    monkeypatch.setattr(app.backend, "get_task_meta", slow)
+    looks: list[None] = []
+    with pytest.raises(TimeoutError):
+        app.backend.wait_for(
+            "one", timeout=0.5, interval=0.001, on_interval=lambda: looks.append(None)
+        )
+    assert len(looks) <= 6  # counting naps of 1 ms, the stock backend would look 500 times
+
+
 # Reading
 
 
@@ -215,13 +298,91 @@ def test_reading_never_unpickles(engine: sa.Engine, tmp_path: Path) -> None:
     assert (tmp_path / "code has run").exists()
 
 
-@pytest.mark.parametrize("url", ["sqlite"], indirect=True)
-def test_a_table_that_lacks_a_column_is_read_as_celery_reads_it(engine: sa.Engine) -> None:
+@pytest.mark.parametrize("column", ["children", "stamps", "worker", "date_done"])
+def test_a_table_that_lacks_a_column_is_read_and_written_without_it(
+    column: str, engine: sa.Engine, caplog: pytest.LogCaptureFixture
+) -> None:
     app = Celery("myapp", backend=engine_backend(engine))
+    app.conf.result_extended = True
     app.backend.store_result("one", 5, "SUCCESS")
     with engine.begin() as connection:  # after the backend has looked for missing columns
-        connection.execute(sa.text("ALTER TABLE celery_taskmeta DROP COLUMN children"))
+        if column == "date_done":
+            connection.execute(sa.text("DROP INDEX ix_celery_taskmeta_date_done"))
+        connection.execute(sa.text(f"ALTER TABLE celery_taskmeta DROP COLUMN {column}"))
     assert app.AsyncResult("one").result == 5
+    for state in ("STARTED", "RETRY", "SUCCESS"):
+        app.backend.store_result("two", 6, state)
+    assert app.AsyncResult("two").get(timeout=5) == 6
+    assert app.AsyncResult("two").exists()
+    assert len(caplog.messages) == 1
+    assert f"celery_taskmeta has no column {column}, and its owner has not let us" in caplog.text
+
+
+@pytest.mark.parametrize("url", ["postgresql"], indirect=True)
+def test_an_old_table_that_the_role_may_not_alter_is_read_and_written(engine: sa.Engine) -> None:
+    """The table of Celery 5.4 lacks three columns, and the role is not its owner."""
+    role = f"worker_{uuid4().hex[:12]}"
+    schema = engine.url.query["application_name"]
+    EngineBackend(engine=engine, app=Celery("owner")).ResultSession().close()
+    with engine.begin() as connection:
+        connection.execute(sa.text("ALTER TABLE celery_taskmeta DROP COLUMN children"))
+        connection.execute(sa.text(f"CREATE ROLE {role}"))
+        connection.execute(sa.text(f"GRANT USAGE ON SCHEMA {schema} TO {role}"))
+        rights = f"ALL TABLES IN SCHEMA {schema} TO {role}"
+        connection.execute(sa.text(f"GRANT SELECT, INSERT, UPDATE, DELETE ON {rights}"))
+        connection.execute(sa.text(f"GRANT ALL ON ALL SEQUENCES IN SCHEMA {schema} TO {role}"))
+    worker = make_engine(
+        engine.url.update_query_dict({"options": f"-csearch_path={schema} -crole={role}"})
+    )
+    try:
+        app = Celery("myapp", backend=engine_backend(worker))
+        assert app.AsyncResult("one").state == "PENDING"
+        app.backend.store_result("one", None, "STARTED")
+        app.backend.store_result("one", 5, "SUCCESS")
+        assert app.AsyncResult("one").get(timeout=5) == 5
+    finally:
+        worker.dispose()
+        with engine.begin() as connection:
+            connection.execute(sa.text(f"DROP OWNED BY {role}"))
+            connection.execute(sa.text(f"DROP ROLE {role}"))
+
+
+# Writing
+
+
+def test_a_success_is_never_written_over(engine: sa.Engine) -> None:
+    app = Celery("myapp", backend=engine_backend(engine))
+    app.backend.store_result("one", 5, "SUCCESS")
+    app.backend.store_result("one", ValueError("late"), "FAILURE")
+    assert app.AsyncResult("one").get(timeout=5) == 5
+
+
+def test_of_two_runs_that_end_at_once_the_success_stays(engine: sa.Engine) -> None:
+    """The other run stores its SUCCESS after this one has read the row."""
+    app = Celery("myapp", backend=engine_backend(engine))
+    app.backend.store_result("one", None, "STARTED")
+    row = app.backend._row
+
+    def row_and_then_a_success(connection: sa.Connection, task_id: str) -> object:
+        seen = row(connection, task_id)
+        app.backend._row = row
+        with engine.begin() as other:
+            other.execute(sa.text("UPDATE celery_taskmeta SET status = 'SUCCESS', result = '5'"))
+        return seen
+
+    app.backend._row = row_and_then_a_success
+    app.backend.store_result("one", ValueError("late"), "FAILURE")
+    assert app.AsyncResult("one").get(timeout=5) == 5
+
+
+@pytest.mark.parametrize("url", ["sqlite"], indirect=True)
+def test_a_results_file_that_was_moved_away_is_replaced(engine: sa.Engine, url: sa.URL) -> None:
+    app = Celery("myapp", backend=engine_backend(engine))
+    app.backend.store_result("one", 5, "SUCCESS")
+    for path in Path(url.database or "").parent.glob("results.db*"):
+        path.rename(path.with_name(f"old-{path.name}"))
+    app.backend.store_result("two", 6, "SUCCESS")
+    assert app.AsyncResult("two").result == 6
 
 
 @pytest.mark.parametrize("url", ["postgresql"], indirect=True)

@@ -2,15 +2,18 @@ import json
 import os
 import subprocess
 import sys
+import time
 from collections import Counter
+from itertools import chain
 from pathlib import Path
+from queue import Empty
 
 import pytest
 import sqlalchemy as sa
 from celery.exceptions import ImproperlyConfigured
 from kombu import Connection
 from kombu.transport import TRANSPORT_ALIASES, get_transport_cls
-from processes import PATIENCE, environment, needs_fork, python
+from processes import PATIENCE, environment, needs_fork, python, started
 
 from tutorial.broker import Transport, broker_url, queue_engine
 from tutorial.database import BUSY_TIMEOUT, make_engine, sqlite_url
@@ -94,6 +97,66 @@ def test_a_connection_is_refused_when_it_is_made_not_with_the_first_message() ->
         assert "secret" not in str(raised.value)
 
 
+def test_only_this_transport_notes_who_has_received_a_message(folder: Path) -> None:
+    for scheme in ("sqla", "sqlalchemy"):
+        url = f"{scheme}+{sqlite_url(folder / scheme)}"
+        with Connection(url) as connection, connection.SimpleQueue("line") as queue:
+            queue.put(1)
+            queue.get(timeout=5).ack()
+    ours, kombus = (
+        sa.inspect(make_engine(sqlite_url(folder / name))) for name in ("sqla", "sqlalchemy")
+    )
+    assert set(ours.get_table_names()) - set(kombus.get_table_names()) == {"tutorial_delivery"}
+
+
+def test_a_message_is_the_row_that_kombu_stores(folder: Path) -> None:
+    rows = {}
+    for scheme in ("sqla", "sqlalchemy"):
+        url = f"{scheme}+{sqlite_url(folder / scheme)}"
+        with Connection(url) as connection:
+            channel = connection.default_channel
+            for number in range(2):
+                channel._put("line", {"number": number})
+            assert channel._get("line") == {"number": 0}
+            with pytest.raises(Empty):
+                channel._get("another")
+            assert channel._size("line") == 1
+        query = (
+            "SELECT id, visible, version, timestamp IS NULL, payload, queue_id FROM kombu_message"
+        )
+        with make_engine(sqlite_url(folder / scheme)).connect() as connection:
+            rows[scheme] = connection.exec_driver_sql(query).all()
+    assert rows["sqla"] == rows["sqlalchemy"]
+
+
+def test_a_message_is_taken_once(folder: Path) -> None:
+    code = """
+import sys
+from queue import Empty
+from kombu import Connection
+from tutorial.broker import broker_url
+with Connection(broker_url()) as connection:
+    channel = connection.default_channel
+    print("ready", flush=True)
+    sys.stdin.readline()
+    try:
+        while True:
+            print(channel._get("line"))
+    except Empty:
+        pass"""
+    with Connection(broker_url()) as connection:
+        for number in range(200):
+            connection.default_channel._put("line", number)
+    consumers = [started(code, folder)[0] for _ in range(4)]
+    for consumer in consumers:
+        assert consumer.stdin
+        consumer.stdin.write("\n")
+        consumer.stdin.flush()
+    taken = [[int(line) for line in c.communicate(timeout=40)[0].split()] for c in consumers]
+    assert sorted(chain.from_iterable(taken)) == list(range(200))
+    assert all(numbers == sorted(numbers) for numbers in taken)
+
+
 def test_messages_come_in_the_order_of_sending() -> None:
     with Connection(broker_url()) as connection, connection.SimpleQueue("line") as queue:
         for number in range(30):
@@ -114,16 +177,26 @@ def test_a_message_taken_and_not_done_goes_back_when_the_connection_ends() -> No
         assert queue.get(timeout=5).payload == "again"
 
 
-def test_looking_is_frequent_while_messages_come_and_seldom_when_none_come() -> None:
+def test_looking_is_frequent_while_messages_come_and_seldom_when_none_come(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    naps: list[float] = []
     with Connection(broker_url()) as connection, connection.SimpleQueue("line") as queue:
-        transport = connection.transport
-        assert isinstance(transport, Transport)
         queue.put("one")
         queue.get(timeout=5).ack()
-        assert transport.polling_interval == Transport.busy_interval
-        with pytest.raises(TimeoutError):
-            connection.drain_events(timeout=3600)  # a worker that is told to stop notices it
-        assert transport.polling_interval == Transport.idle_interval
+        sleep = time.sleep
+        monkeypatch.setattr(time, "sleep", lambda seconds: (naps.append(seconds), sleep(seconds)))
+        for _ in range(3):
+            with pytest.raises(TimeoutError):
+                connection.drain_events(timeout=3600)  # a worker that is told to stop notices it
+    assert min(naps) < 0.002
+    assert max(naps) == naps[-1] == Transport.polling_interval
+
+
+def test_looking_can_be_made_seldom() -> None:
+    options = {"polling_interval": 0.07}
+    with Connection(broker_url(), transport_options=options) as connection:
+        assert connection.transport.polling_interval == 0.07
 
 
 def test_looking_takes_no_lock() -> None:

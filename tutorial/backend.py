@@ -1,20 +1,30 @@
 """The result backend: Celery's own for SQL databases, over one engine that you made."""
 
+import time
+from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, TypeVar
 from weakref import WeakValueDictionary
 
 import sqlalchemy as sa
-from celery import Celery
-from celery.exceptions import ImproperlyConfigured
+from celery import Celery, states
+from celery.exceptions import ImproperlyConfigured, TimeoutError
+from celery.utils.imports import symbol_by_name
+from celery.utils.log import get_logger
 from sqlalchemy.exc import DatabaseError
 from sqlalchemy.orm import Session, sessionmaker
 
 from tutorial.database import configure_engine, make_engine
 from tutorial.storing import StoringBackend
 
+SHORTEST_NAP = 0.0005  # seconds between the first looks for a result
+PATIENCE = 0.05  # later a nap lasts this part of the time for which `get` has waited
+NEEDED = {"task_id", "status", "result"}  # a table without these columns holds no results
+
+T = TypeVar("T")
+logger = get_logger(__name__)
 _shared: WeakValueDictionary[sa.URL, sa.Engine] = WeakValueDictionary()
 
 
@@ -22,18 +32,28 @@ class EngineBackend(StoringBackend):
     """Celery's database result backend, with one engine in place of a new one for each call.
 
     It stores the same rows. The engine's pool gives a connection to each thread that needs one,
-    and a forked child opens its own. Of Celery's settings, ``database_engine_options``,
-    ``database_engine_callback`` and ``database_short_lived_sessions`` say nothing here: who makes
-    the engine has chosen its options.
+    and a forked child opens its own. The course's configuration has Celery use it for every
+    address that begins with ``db+``::
+
+        override_backends = {"db": "tutorial.backend:EngineBackend"}
+
+    The setting ``result_backend`` can also name the class together with a URL,
+    ``"tutorial.backend:EngineBackend+sqlite:////path/results.db"``.
+
+    A SQL database tells nobody that a row has arrived, so `get` has to look for it again and
+    again. It looks often at first and more seldom the longer it has waited: a result is seen at
+    most 5 % later than it could be, and no look is further from the next than ``interval``, which
+    is half a second. The time limit of `get` is measured by the clock.
 
     Parameters
     ----------
     dburi, url : sqlalchemy.URL or str, optional
-        The database, if there is no `engine`: the process then has one engine for it, which
-        `tutorial.database.make_engine` makes. So the class can be named in the configuration,
-        ``result_backend = "tutorial.backend:EngineBackend+sqlite:////path/results.db"``.
+        The database, if there is no `engine`. The process then has one engine for each URL. It is
+        made by `tutorial.database.make_engine` with ``database_engine_options``, if the app sets
+        them, and given to ``database_engine_callback``.
     engine : sqlalchemy.Engine, optional
-        The engine to use; it gets the settings of `tutorial.database.configure_engine`.
+        The engine to use. It gets the settings of `tutorial.database.configure_engine`. Celery's
+        settings for engines have no effect on it, because you chose its options.
     **kwargs
         What Celery gives to its database backend: ``app`` and others.
 
@@ -51,15 +71,13 @@ class EngineBackend(StoringBackend):
         engine: sa.Engine | None = None,
         **kwargs: Any,
     ) -> None:
-        self.engine = engine if engine is not None else _engine_at(url or dburi)
+        self.engine = engine if engine is not None else _engine_at(url or dburi, kwargs["app"])
         configure_engine(self.engine)  # which also makes it safe to fork
         self._sessions = sessionmaker(self.engine)
         # str() would put *** in place of the password.
         url = self.engine.url.render_as_string(hide_password=False)
         super().__init__(url=url, **kwargs)
-        columns = self.task_cls.__table__.c
-        stored = [column for column in columns if column.name != "id"]
-        self._select_task = sa.select(*stored).where(columns.task_id == sa.bindparam("task_id"))
+        self._columns = {column.name for column in self.task_cls.__table__.c} - {"id"}
 
     def ResultSession(self, session_manager: Any = None) -> Session:
         """Return a session of the engine; the stock backend makes an engine for it here.
@@ -76,16 +94,145 @@ class EngineBackend(StoringBackend):
         (session_manager or self.session_manager).prepare_models(self.engine)
         return self._sessions()
 
+    def wait_for(
+        self,
+        task_id: str,
+        timeout: float | None = None,
+        interval: float = 0.5,
+        no_ack: bool = True,
+        on_interval: Callable[[], Any] | None = None,
+    ) -> dict[str, Any]:
+        """Wait for a task to end, and return what is stored about it.
+
+        Parameters
+        ----------
+        task_id : str
+        timeout : float, optional
+            Seconds to wait at most, by the clock; the stock backend adds up its naps instead.
+        interval : float
+            Seconds between two looks, at most.
+        no_ack : bool
+            Has no effect; other result backends need it.
+        on_interval : callable, optional
+            Called after each look that finds no result.
+
+        Returns
+        -------
+        dict
+
+        Raises
+        ------
+        celery.exceptions.TimeoutError
+            If the task has not ended in time.
+        """
+        self._ensure_not_eager()
+        started = time.monotonic()
+        while True:
+            meta: dict[str, Any] = self.get_task_meta(task_id)
+            if meta["status"] in states.READY_STATES:
+                return meta
+            if on_interval:
+                on_interval()
+            waited = time.monotonic() - started
+            if timeout is not None and waited >= timeout:
+                raise TimeoutError("The operation timed out.")
+            nap = min(interval, max(SHORTEST_NAP, PATIENCE * waited))
+            time.sleep(nap if timeout is None else min(nap, timeout - waited))
+
+    def on_backend_retryable_error(self, exc: BaseException) -> None:
+        """Let the next try have a new connection, and make sure that the tables exist.
+
+        The server may have restarted, or the file may have been replaced.
+
+        Parameters
+        ----------
+        exc : BaseException
+            The error that is the reason for another try.
+        """
+        self.engine.dispose()
+        self.session_manager.prepared = False
+
+    # A task's row is read and written without ORM objects, which take several times as long.
+
     def _query_task(self, session: Session, task_id: str, for_update: bool = False) -> Any:
-        if for_update:
-            return super()._query_task(session, task_id, for_update=True)
-        # The same query, which is built once and makes no ORM object: of what is not to be updated
-        # Celery asks only to_dict(). A read takes half the time.
+        if row := self._run(lambda connection: self._row(connection, task_id)):
+            # Of what is not to be updated, Celery asks only to_dict().
+            return SimpleNamespace(to_dict=row._asdict)
+        return None
+
+    def _task_result_exists(self, task_id: str) -> bool:
+        return self._run(lambda connection: self._row(connection, task_id)) is not None
+
+    def _store_result(
+        self,
+        task_id: str,
+        result: Any,
+        state: str,
+        traceback: str | None = None,
+        request: Any = None,
+        **kwargs: Any,
+    ) -> None:
+        meta = SimpleNamespace(children=None, stamps=None)
+        self._update_result(meta, result, state, traceback=traceback, request=request)
+        self._run(lambda connection: self._write(connection, task_id, vars(meta)))
+
+    def _write(self, connection: sa.Connection, task_id: str, meta: dict[str, Any]) -> None:
+        values = {name: value for name, value in meta.items() if name in self._columns}
+        task = self.task_cls.__table__
+        row = self._row(connection, task_id)
+        if row is None:
+            connection.execute(sa.insert(task), values | {"task_id": task_id})
+            return
+        # Celery's ORM object does not change what is NULL and stays NULL. SQLAlchemy then gives the
+        # date a value of its own.
+        if row.date_done is None and values["date_done"] is None:
+            del values["date_done"]
+        if values.get("stamps", b"") is None:
+            del values["stamps"]
+        # A SUCCESS stays, also one that another process has stored since we looked.
+        unfinished = sa.and_(task.c.task_id == task_id, task.c.status != states.SUCCESS)
+        connection.execute(sa.update(task).where(unfinished).values(values))
+
+    def _row(self, connection: sa.Connection, task_id: str) -> Any:
+        return connection.execute(self._select_task, {"task_id": task_id}).first()
+
+    @cached_property
+    def _select_task(self) -> sa.Select[Any]:
+        columns = self.task_cls.__table__.c
+        stored = [column for column in columns if column.name in self._columns]
+        return sa.select(*stored).where(columns.task_id == sa.bindparam("task_id"))
+
+    def _run(self, work: Callable[[sa.Connection], T]) -> T:
+        """Run one transaction; once more without the columns that turn out to be missing."""
+        self.session_manager.prepare_models(self.engine)
         try:
-            row = session.connection().execute(self._select_task, {"task_id": task_id}).first()
-        except DatabaseError:  # an old table may lack a column, and the stock way knows which
-            return super()._query_task(session, task_id)
-        return row and SimpleNamespace(**row._mapping, to_dict=row._asdict)
+            with self.engine.begin() as connection:
+                return work(connection)
+        except DatabaseError:
+            if not self._leave_out_missing_columns():
+                raise
+        with self.engine.begin() as connection:
+            return work(connection)
+
+    def _leave_out_missing_columns(self) -> bool:
+        """Do without the columns that an older Celery did not make; tell whether there are any."""
+        table = self.task_cls.__table__
+        try:
+            found = sa.inspect(self.engine).get_columns(table.name, schema=table.schema)
+        except sa.exc.SQLAlchemyError:  # no table, or no database
+            return False
+        missing = self._columns - {column["name"] for column in found}
+        if not missing or missing & NEEDED:
+            return False
+        logger.warning(
+            "The table %s has no column %s, and its owner has not let us add it: results are "
+            "stored and read without it.",
+            table.name,
+            " and no column ".join(sorted(missing)),
+        )
+        self._columns -= missing
+        del self._select_task
+        return True
 
     def _decode_stored_result(self, payload: bytes | None) -> Any:
         # The stock backend unpickles what it cannot decode, and a pickle can run any code.
@@ -144,9 +291,17 @@ def engine_backend(engine: sa.Engine) -> EngineBackendFactory:
     return EngineBackendFactory(engine)
 
 
-def _engine_at(url: sa.URL | str | None) -> sa.Engine:
+def _engine_at(url: sa.URL | str | None, app: Celery) -> sa.Engine:
     """Return this process's engine for a URL."""
     if not url:
         raise ImproperlyConfigured("EngineBackend has no database: give it an engine or a URL.")
     url = sa.make_url(url)
-    return _shared.get(url) or _shared.setdefault(url, make_engine(url))
+    engine = _shared.get(url)
+    if engine is None:
+        chosen = app.conf.value_set_for("database_engine_options")
+        options = app.conf.database_engine_options if chosen else {}
+        engine = _shared.setdefault(url, make_engine(url, **(options or {})))
+    callback = symbol_by_name(app.conf.database_engine_callback)
+    if callable(callback):  # if it is something else, Celery refuses it
+        callback(engine)
+    return engine

@@ -17,7 +17,11 @@ if broker_url.startswith(("redis", "sentinel")):
         "socket_timeout": database.CONNECT_TIMEOUT,
     }
 
-# The result backend makes engines of its own; this gives each the settings of tutorial.database.
+# Celery's own backend opens a new connection whenever a program asks for a result. The course's
+# stores the same rows, and keeps its connection.
+override_backends = {"db": "tutorial.backend:EngineBackend"}
+
+# The result backend makes an engine of its own; this gives it the settings of tutorial.database.
 database_engine_callback = database.configure_engine
 
 # How old a result must be before the clean-up deletes it. It is the default too, and nothing

@@ -11,16 +11,16 @@ from uuid import uuid4
 
 import sqlalchemy as sa
 from filelock import lock_descriptor
-from kombu.transport.sqlalchemy.models import metadata
 
-# In kombu's metadata, because kombu makes the tables that stand there when it opens the queue.
+# Not in kombu's metadata: kombu would make the table in the queues of its own transport too.
 deliveries = sa.Table(
     "tutorial_delivery",
-    metadata,
+    sa.MetaData(),
     sa.Column("message_id", sa.Integer, primary_key=True),
     sa.Column("consumer", sa.String(50), nullable=False),
     sa.Column("received_at", sa.DateTime, nullable=False, server_default=sa.func.now()),  # in UTC
 )
+INSERT_DELIVERY = sa.insert(deliveries).prefix_with("OR REPLACE")
 
 _names: dict[str, str] = {}  # the file of a queue -> the name of this process there
 

@@ -50,7 +50,6 @@ def store_until_it_works(instance: Any, conf: Settings, **_: Any) -> None:
     """
     if instance.app is not app:
         return
-    app.loader.override_backends = {"db": "tutorial.storing:StoringBackend"}
     if not conf.value_set_for("result_backend_max_retries"):
         # An SQLite file is on this machine; a server may be gone for good.
         is_file = str(conf.result_backend).partition("+")[2].startswith("sqlite")

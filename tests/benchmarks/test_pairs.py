@@ -27,7 +27,10 @@ from tutorial.workspace import COURSE
 pytestmark = needs_fork
 
 QUEUES = {"embedded": "", "Redis": "redis", "RabbitMQ": "rabbitmq"}
-PREFIXES = {"stock": "db+", "EngineBackend": "tutorial.backend:EngineBackend+"}
+PREFIXES = {
+    "stock": "celery.backends.database:DatabaseBackend+",
+    "EngineBackend": "tutorial.backend:EngineBackend+",
+}
 BACKENDS = [(base, kind) for base in DATABASES for kind in PREFIXES] + [("Redis", "stock")]
 PROCESSES = [1, 2, 4, 8]
 ROUNDS = 2
@@ -52,7 +55,7 @@ if url.startswith("redis"):
     def stored():
         return len(pair.app.backend.client.keys(keys))
 else:
-    engine = make_engine(url.partition("+")[2])
+    engine = make_engine(url.split("Backend+")[1])
     query = sa.text("SELECT count(*) FROM celery_taskmeta WHERE status = 'SUCCESS'")
     pair.app.backend.ResultSession().close()  # makes the tables
     def stored():

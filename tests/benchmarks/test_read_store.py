@@ -17,7 +17,7 @@ from tutorial.database import RESULT_BACKEND_VARIABLE, configure_engine, make_en
 
 CALLS = 10  # in a round, as a program makes several after each other
 ROUNDS = 20
-TIMES_QUICKER = {"read": 10, "store": 4}
+TIMES_QUICKER = {"read": 12, "store": 6}
 
 
 def read(backend: DatabaseBackend, number: int) -> None:

@@ -16,7 +16,7 @@ from celery.app.utils import find_app
 from celery.bin.base import CLIContext
 from celery.bin.worker import worker
 from celery.exceptions import ImproperlyConfigured
-from celery.signals import worker_ready
+from celery.signals import worker_process_shutdown, worker_ready
 from kombu.exceptions import OperationalError
 from sqlalchemy.exc import DBAPIError
 
@@ -42,6 +42,7 @@ def main(arguments: list[str]) -> None:
         _reach_result_backend(app)
     except ImproperlyConfigured as error:
         sys.exit(str(error))
+    worker_process_shutdown.connect(_end_at_once, weak=False)  # after those of the app
     try:
         # The command itself, without the others of the program celery, saves a fifth of the start.
         worker.main(options, obj=CLIContext(app=app, no_color=True, workdir=None, quiet=False))
@@ -70,6 +71,15 @@ def _say_when_ready() -> None:
     @worker_ready.connect(weak=False)
     def say_ready(**_: object) -> None:
         os.write(ready, b"ready\n")
+
+
+def _end_at_once(exitcode: int, **_: object) -> None:
+    """End a process of the pool that has no more to do.
+
+    Billiard has it sleep for a second, until the main process ends it; but that one has stopped
+    listening by then, if it is going to stop itself.
+    """
+    os._exit(exitcode)
 
 
 def _end_with_parent() -> None:
