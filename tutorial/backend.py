@@ -185,10 +185,10 @@ class EngineBackend(StoringBackend):
             return
         # Celery's ORM object does not change what is NULL and stays NULL. SQLAlchemy then gives the
         # date a value of its own.
-        if row.date_done is None and values["date_done"] is None:
+        if "date_done" in values and row.date_done is values["date_done"] is None:
             del values["date_done"]
-        if values.get("stamps", b"") is None:
-            del values["stamps"]
+        if values.get("stamps") is None:
+            values.pop("stamps", None)
         # A SUCCESS stays, also one that another process has stored since we looked.
         unfinished = sa.and_(task.c.task_id == task_id, task.c.status != states.SUCCESS)
         connection.execute(sa.update(task).where(unfinished).values(values))
