@@ -21,7 +21,7 @@ from tutorial.storing import StoringBackend
 
 SHORTEST_NAP = 0.0005  # seconds between the first looks for a result
 PATIENCE = 0.05  # later a nap lasts this part of the time for which `get` has waited
-NEEDED = {"task_id", "status", "result"}  # a table without these columns holds no results
+NEEDED = {"task_id", "status", "result", "date_done"}  # each Celery has made these columns
 
 T = TypeVar("T")
 logger = get_logger(__name__)
@@ -185,7 +185,7 @@ class EngineBackend(StoringBackend):
             return
         # Celery's ORM object does not change what is NULL and stays NULL. SQLAlchemy then gives the
         # date a value of its own.
-        if "date_done" in values and row.date_done is values["date_done"] is None:
+        if row.date_done is values["date_done"] is None:
             del values["date_done"]
         if values.get("stamps") is None:
             values.pop("stamps", None)
