@@ -287,7 +287,7 @@ def check_broker_url(variable: str, url: str) -> None:
         As for `broker_url`.
     """
     try:
-        if url.partition("+")[0] in SQL_TRANSPORTS:
+        if url.partition(":")[0].partition("+")[0] in SQL_TRANSPORTS:
             shared_url(url.partition("+")[2])
         else:
             for one in url.split(";"):  # the others stand in for the first
