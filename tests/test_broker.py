@@ -65,7 +65,7 @@ def test_the_environment_replaces_it(url: str, monkeypatch: pytest.MonkeyPatch) 
         ("db+sqlite:///x.db", r"has the scheme 'db\+sqlite', which kombu does not know"),
         ("sqla+nosuch://u:secret@host/x", "knows no database of the scheme 'nosuch'"),
         ("sqla+mysql+mysqldb://u:secret@host/x", "The driver 'MySQLdb' .* is not installed"),
-        ("sqla://u:secret@host/x", "The database URL cannot be read"),
+        ("sqla://u:secret@host/x", "SQL.* database"),
     ],
 )
 def test_a_bad_url_is_one_sentence(

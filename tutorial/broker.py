@@ -288,7 +288,7 @@ def check_broker_url(variable: str, url: str) -> None:
     """
     try:
         if url.partition(":")[0].partition("+")[0] in SQL_TRANSPORTS:
-            shared_url(url.partition("+")[2])
+            shared_url(url.partition("+")[2] or url)
         else:
             for one in url.split(";"):  # the others stand in for the first
                 _check_server(one)
