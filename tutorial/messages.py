@@ -16,14 +16,14 @@ import sqlalchemy as sa
 from celery import states
 from dateutil import tz
 
-from tutorial.reading.decoding import Counts, Dates, Integers, Text, decode_json, decode_text
+from tutorial.reading.decoding import Counts, Dates, Ids, Text, decode_json, decode_text
 from tutorial.reading.frame import FrameBuilder
 from tutorial.reading.moments import read_moment, read_zone
 from tutorial.reading.table import Table
 from tutorial.tables import MESSAGE_TABLE, QUEUE_TABLE
 
 MESSAGE_COLUMNS = {
-    "id": Integers,
+    "id": Ids,
     "queue_id": Counts,
     "visible": Counts,
     "timestamp": Dates,
@@ -194,7 +194,7 @@ def join_timings(results: pd.DataFrame, messages: pd.DataFrame) -> pd.DataFrame:
 
 
 def _queue_names(engine: sa.Engine) -> dict[int, str]:
-    builder = FrameBuilder(["id", "name"], {"id": Integers, "name": Text})
+    builder = FrameBuilder(["id", "name"], {"id": Ids, "name": Text})
     for batch in Table(engine, QUEUE_TABLE).batches(builder.stored):
         builder.add(batch)
     queues = builder.frame()

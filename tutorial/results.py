@@ -12,7 +12,7 @@ import pandas as pd
 import sqlalchemy as sa
 from tqdm import tqdm
 
-from tutorial.reading.decoding import Counts, Dates, Integers, Json, Text, Words
+from tutorial.reading.decoding import SERIALIZERS, Counts, Dates, Ids, Json, Text, Words
 from tutorial.reading.frame import FrameBuilder
 from tutorial.reading.moments import Moment
 from tutorial.reading.table import PAGE, Strings, Table
@@ -22,7 +22,7 @@ BAR_DELAY = 2  # seconds before a progress bar appears
 
 # The columns of a frame of results, in the order of a reader's questions, and what they hold.
 RESULT_COLUMNS = {
-    "id": Integers,
+    "id": Ids,
     "task_id": Text,
     "name": Words,
     "args": Json,
@@ -53,6 +53,7 @@ def load_results(
     until: Moment = None,
     limit: int | None = None,
     decode: bool = True,
+    serializer: str | None = None,
     timezone: str | None = None,
     table: str = TASK_TABLE,
     schema: str | None = None,
@@ -77,9 +78,13 @@ def load_results(
         At most this many rows, the lowest ``id`` first.
     decode : bool
         False leaves ``args``, ``kwargs``, ``result``, ``children`` and ``stamps`` as stored bytes.
+    serializer : {"json", "msgpack", "yaml", "pickle"}, optional
+        Celery's setting ``result_serializer``. By default JSON, and a value that may be in another
+        format is not decoded.
     timezone : str, optional
         The time zone in which ``date_done`` was written. By default UTC, and on PostgreSQL the
-        zone of the session, because PostgreSQL converts to that when Celery stores a result.
+        zone of the session, because PostgreSQL converts to that when Celery stores a result. Until
+        5.2, Celery stored UTC there too: pass "UTC" for such a table.
     table, schema : str, optional
         As in Celery's settings ``database_table_names`` and ``database_table_schemas``.
     progress : bool
@@ -91,7 +96,8 @@ def load_results(
         The columns are always these; one that the table lacks is empty.
 
         ============================================ ============================================
-        ``id``                                       int64: the order of the first storing
+        ``id``                                       int64: the order of the first storing. Int64
+                                                     if some are missing, str if some are text
         ``task_id``, ``traceback``                   str
         ``name``, ``worker``, ``queue``              category
         ``status``                                   category, in the order of a task's life
@@ -105,8 +111,9 @@ def load_results(
                                                      not be decoded; missing where all is well
         ============================================ ============================================
 
-        What cannot be decoded stays as the stored bytes, or is NaT in ``date_done``. If the
-        database has no table yet, because no result was ever stored, the frame has no rows.
+        What cannot be decoded stays as the stored bytes, or is NaT in ``date_done``. A time that
+        the clocks of its zone show twice, or never, is listed there too: it is taken for the first
+        of both, or for the moment of the change.
 
     Raises
     ------
@@ -114,10 +121,15 @@ def load_results(
         If an argument cannot be used, or if there is no table of the name that was given.
     ConnectionError
         If the database cannot be read.
+
+    Warns
+    -----
+    UserWarning
+        If the database has no table yet, because no result was ever stored. The frame has no rows.
     """
     tasks = Table(engine, table, schema, timezone)
     tasks.only(status, name, since, until)
-    builder = FrameBuilder(_known(columns), RESULT_COLUMNS, tasks.zone, decode=decode)
+    builder = _builder(tasks, _known(columns), decode, serializer)
     _check_number(limit, "limit", least=0)
     with (
         _garbage_collection_paused(),
@@ -140,6 +152,7 @@ def iter_results(
     until: Moment = None,
     limit: int | None = None,
     decode: bool = True,
+    serializer: str | None = None,
     timezone: str | None = None,
     table: str = TASK_TABLE,
     schema: str | None = None,
@@ -153,7 +166,7 @@ def iter_results(
     engine : sqlalchemy.Engine
     chunksize : int
         The greatest number of rows in a piece.
-    columns, status, name, since, until, limit, decode, timezone, table, schema
+    columns, status, name, since, until, limit, decode, serializer, timezone, table, schema
         As for `load_results`.
 
     Yields
@@ -168,13 +181,17 @@ def iter_results(
     """
     tasks = Table(engine, table, schema, timezone)
     tasks.only(status, name, since, until)
-    builder = FrameBuilder(_known(columns), RESULT_COLUMNS, tasks.zone, decode=decode)
+    builder = _builder(tasks, _known(columns), decode, serializer)
     _check_number(chunksize, "chunksize", least=1)
     _check_number(limit, "limit", least=0)
     for batch in tasks.batches(builder.stored, page=chunksize, limit=limit):
-        builder.add(batch)
-        if builder.size == chunksize:
-            yield builder.frame()
+        start = 0
+        while start < batch.num_rows:
+            piece = batch.slice(start, chunksize - builder.size)
+            builder.add(piece)
+            start += piece.num_rows
+            if builder.size == chunksize:
+                yield builder.frame()
     if builder.size:
         yield builder.frame()
 
@@ -212,15 +229,23 @@ def count_results(
         As `load_results`.
     """
     names = [by] if isinstance(by, str) else list(by)
+    names = list(dict.fromkeys(names))
     if not names or not set(names) <= set(COUNTABLE):
         raise ValueError(f"Tasks are counted by {', '.join(COUNTABLE)}, one or more; not {by!r}.")
     tasks = Table(engine, table, schema, timezone)
     tasks.only(status, name, since, until)
-    counts = pd.DataFrame(tasks.count(names), columns=[*names, "tasks"])
-    counts = counts.astype({"tasks": "int64"})
+    builder = FrameBuilder(names, RESULT_COLUMNS)
+    numbers: list[int] = []
+    for batch in tasks.counts(builder.stored):
+        builder.add(batch)
+        numbers += batch["tasks"].to_pylist()
+    counts = builder.frame().assign(tasks=pd.Series(numbers, dtype="int64"))
+    counts = counts.astype({name: "str" for name in names if name != "retries"})
+    if "retries" in names and counts["retries"].notna().all():
+        counts = counts.astype({"retries": "int64"})
+    sums = counts.groupby(names, dropna=False, as_index=False)["tasks"].sum()
     order = [False] + [True] * len(names)
-    counts = counts.sort_values(["tasks", *names], ascending=order)
-    return counts.set_index(names)["tasks"]
+    return sums.sort_values(["tasks", *names], ascending=order).set_index(names)["tasks"]
 
 
 def load_groups(
@@ -269,6 +294,21 @@ def _garbage_collection_paused() -> Iterator[None]:
     finally:
         if enabled:
             gc.enable()
+
+
+def _builder(
+    tasks: Table, columns: list[str], decode: bool, serializer: str | None
+) -> FrameBuilder:
+    if serializer is not None and serializer not in SERIALIZERS:
+        raise ValueError(f"No serializer is called {serializer!r}; use {', '.join(SERIALIZERS)}.")
+    return FrameBuilder(
+        columns,
+        RESULT_COLUMNS,
+        tasks.zone,
+        decode=decode,
+        serializer=serializer,
+        doubtful_pickles=tasks.assumed_zone,
+    )
 
 
 def _known(columns: Sequence[str] | None) -> list[str]:

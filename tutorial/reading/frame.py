@@ -2,6 +2,7 @@
 
 import datetime as dt
 from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -9,8 +10,9 @@ import pandas as pd
 import pyarrow as pa
 from celery import states
 
-from tutorial.reading.decoding import Dates, Json, Words, to_arrow
+from tutorial.reading.decoding import Dates, Json, Words, decode, decode_json, to_arrow
 
+WRAPPER = "UnpickleableExceptionWrapper"  # of celery.utils.serialization
 DERIVED = ("exception", "undecodable")  # columns of a frame that no table has
 
 
@@ -26,7 +28,12 @@ class FrameBuilder:
     zone : datetime.tzinfo
         The zone in which times were stored.
     decode : bool
-        False leaves columns of JSON as bytes.
+        False leaves what is serialized as bytes.
+    serializer : str, optional
+        With which it was serialized, of `tutorial.reading.decoding.SERIALIZERS`. By default JSON,
+        as far as the values allow that.
+    doubtful_pickles : bool
+        Whether the time of a row with a pickle may be in another zone.
     """
 
     def __init__(
@@ -36,15 +43,27 @@ class FrameBuilder:
         zone: dt.tzinfo = dt.UTC,
         *,
         decode: bool = True,
+        serializer: str | None = None,
+        doubtful_pickles: bool = False,
     ) -> None:
         self.names = list(names)
         self.kinds = kinds
         self.zone = zone
         self.decode = decode
-        sources = ["status", "result"] if "exception" in self.names else []
-        wanted = [name for name in [*self.names, *sources] if name not in DERIVED]
-        self.stored = list(dict.fromkeys(wanted))
+        self.serializer = serializer
+        self.doubtful_pickles = doubtful_pickles and "date_done" in self.names
+        wanted = [name for name in [*self.names, *self._sources()] if name not in DERIVED]
+        self.stored = list(dict.fromkeys(wanted)) or [next(iter(kinds))]
         self._start()
+
+    def _sources(self) -> list[str]:
+        """Return the columns without which others cannot be judged."""
+        sources = ["status", "result"] if "exception" in self.names else []
+        if self.doubtful_pickles:
+            sources.append("result")
+        if "result" in [*self.names, *sources] and "kwargs" in self.kinds:
+            sources.append("kwargs")
+        return sources
 
     def _start(self) -> None:
         self.size = 0
@@ -53,7 +72,11 @@ class FrameBuilder:
     def _new(self, kind: Any) -> Any:
         if kind is Dates:
             return Dates(self.zone)
-        return Json(bytes) if kind is Json and not self.decode else kind()
+        if kind is not Json:
+            return kind()
+        if not self.decode:
+            return Json(bytes)
+        return Json(partial(decode, serializer=self.serializer) if self.serializer else decode_json)
 
     def add(self, batch: pa.RecordBatch) -> None:
         """Add some rows.
@@ -74,6 +97,7 @@ class FrameBuilder:
         -------
         pandas.DataFrame
         """
+        self._doubt()
         undecodable = self._undecodable() if "undecodable" in self.names else None
         done = {name: column.finish() for name, column in self._columns.items()}
         if "exception" in self.names:
@@ -82,6 +106,27 @@ class FrameBuilder:
         index = pd.RangeIndex(self.size)
         self._start()
         return pd.DataFrame({name: done[name] for name in self.names}, index=index, copy=False)
+
+    def _doubt(self) -> None:
+        """Note the values that may mean something else than they seem to."""
+        if self.doubtful_pickles:
+            self._columns["date_done"].bad += self._columns["result"].pickles
+        if self.decode and self.serializer is None and "kwargs" in self._columns:
+            self._doubt_digits(self._columns["result"], self._columns["kwargs"])
+
+    def _doubt_digits(self, result: Json, kwargs: Json) -> None:
+        """Note the digits that may be no JSON: the byte of the digit 5 is msgpack's number 53.
+
+        The keyword arguments of the same row tell. Where Celery has not kept them, a digit is JSON
+        if all other results are.
+        """
+        if not result.digits:
+            return
+        digits = np.array(result.digits)
+        foreign = np.isin(digits, kwargs.bad)
+        if len(result.bad) > len(result.pickles):
+            foreign |= kwargs.missing()[digits]
+        result.restore(digits[foreign].tolist())
 
     def _undecodable(self) -> pd.Categorical:
         notes: list[Any] = [None] * self.size
@@ -106,6 +151,14 @@ def _exceptions(status: pd.Categorical, result: pd.Series) -> pd.Categorical:
 
 
 def _exception_type(result: Any) -> str | None:
-    """Return the type of an exception that Celery stored as a result."""
-    name = result.get("exc_type") if isinstance(result, dict) else None
+    """Return the type of an exception that Celery stored as a result.
+
+    In place of an exception that could not be made again from its ``args``, Celery stores a
+    wrapper, whose message holds the module, the name and the arguments.
+    """
+    if not isinstance(result, dict):
+        return None
+    name, message = result.get("exc_type"), result.get("exc_message")
+    if name == WRAPPER and isinstance(message, list | tuple) and len(message) > 1:
+        name = message[1]
     return name if isinstance(name, str) else None

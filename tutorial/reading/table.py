@@ -2,25 +2,35 @@
 
 import datetime as dt
 from collections.abc import Collection, Iterator, Sequence
-from contextlib import contextmanager
-from pathlib import Path
+from contextlib import suppress
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import sqlalchemy as sa
 
-from tutorial import tables
-from tutorial.database import explain
 from tutorial.reading import arrow
 from tutorial.reading.decoding import to_arrow
-from tutorial.reading.moments import Moment, read_moment, read_zone
+from tutorial.reading.moments import Moment, is_fixed, read_moment, read_zone, to_utc
+from tutorial.reading.selecting import Selector
+from tutorial.reading.source import (
+    MADE_LATER,
+    Column,
+    connect,
+    find_columns,
+    is_missing,
+    read_only,
+    sqlite_file,
+    warn_of_missing,
+)
 
 PAGE = 50_000  # rows for each query, so that no transaction lasts for longer than a moment
 BATCH = 10_000  # rows that are converted together
-KEY = "the key of the row"  # the column of a batch by which its rows are ordered
 LARGE = 100_000  # ids from which on a second process is worth its start
+KEYS = ("id", "task_id", "taskset_id")  # by the first of these that a table has it is read in order
 
 Strings = str | Collection[str] | None
+Rows = list[tuple[Any, ...]]  # a batch, column by column
 
 
 class Table:
@@ -52,27 +62,60 @@ class Table:
                 "Results are loaded with an SQLAlchemy engine, such as make_engine() returns; "
                 f"this is a {type(engine).__name__}."
             )
-        self.engine = engine
-        with _connect(engine) as connection:
-            names = _column_names(connection, name, schema)
-            if timezone is None and engine.dialect.name == "postgresql":
-                timezone = connection.scalar(sa.text("SHOW timezone"))
-        self.exists = bool(names)
-        self.zone = read_zone(timezone or "UTC")
-        self.table = sa.table(name, *map(sa.column, names), schema=schema)
+        self.url = engine.url
+        self.file = sqlite_file(engine)
+        self.engine = read_only(engine)
+        self.zone: dt.tzinfo = read_zone("UTC" if timezone is None else timezone)
+        columns: list[Column] = []
+        session_zone = None
+        if is_missing(self.file) and name in MADE_LATER:
+            warn_of_missing(self.url, name)
+        else:
+            with connect(self.engine, self.url) as connection:
+                columns = find_columns(connection, self.url, name, schema)
+                if timezone is None and engine.dialect.name == "postgresql":
+                    session_zone = connection.scalar(sa.text("SHOW timezone"))
+        self.assumed_zone = session_zone not in (None, "UTC", "Etc/UTC")
+        if session_zone:
+            with suppress(ValueError):  # one of POSIX's, such as <-03>+03, only the server can read
+                self.zone = read_zone(session_zone)
+                session_zone = None
+        self.exists = bool(columns)
+        self.columns = _by_name(columns)
+        self.select = Selector(engine.dialect.name, session_zone)
+        self.table = sa.table(name, *(sa.column(c.name) for c in columns), schema=schema)
         self.where: list[sa.ColumnElement[bool]] = []
+        self.since: dt.datetime | None = None
+        self.until: dt.datetime | None = None
+        self.exact = True  # whether the database compares times as Python does
         self.done = 0.0
 
     def only(self, status: Strings, name: Strings, since: Moment, until: Moment) -> None:
         """Ask for some of the rows."""
-        if status is not None:
-            self.where.append(self._column("status").in_(_strings(status, "status")))
-        if name is not None:
-            self.where.append(self._column("name").in_(_strings(name, "name")))
-        if since is not None:
-            self.where.append(self._date_done() >= self._naive(since, "since"))
-        if until is not None:
-            self.where.append(self._date_done() < self._naive(until, "until"))
+        for column, words in (("status", status), ("name", name)):
+            if words is not None:
+                wanted = _strings(words, column)
+                if self.exists:
+                    self.where.append(self.select.among(self._column(column), wanted))
+        self.since = None if since is None else read_moment(since, "since")
+        self.until = None if until is None else read_moment(until, "until")
+        if self.exists and (self.since or self.until):
+            self._only_between(self._column("date_done"))
+
+    def _only_between(self, column: Column) -> None:
+        """Ask for the rows between two moments, as far as the database can tell which they are."""
+        zone = dt.UTC if self.select.knows_zone(column) else self.zone
+        moments = [moment for moment in (self.since, self.until) if moment]
+        unusual = self.select.is_unusual_time(column)
+        since, until = (_naive(moment, zone) for moment in (self.since, self.until))
+        between = self.select.since_until(column, since, until)
+        self.exact = between is not None and all(is_fixed(zone, moment) for moment in moments)
+        if self.exact and unusual is not None:
+            with connect(self.engine, self.url) as connection:
+                query = sa.select(sa.literal(1)).select_from(self.table).where(unusual).limit(1)
+                self.exact = connection.scalar(query) is None
+        if self.exact and between is not None:
+            self.where.append(between)
 
     def batches(
         self,
@@ -93,7 +136,7 @@ class Table:
         columns : sequence of str
             The names of stored columns; one that the table lacks is NULL.
         page : int
-            The greatest number of rows that a query returns.
+            The number of rows that a query returns; more, if they have the same ``id``.
         limit : int, optional
             At most this many rows in all.
         at_once : bool
@@ -102,132 +145,178 @@ class Table:
         Yields
         ------
         pyarrow.RecordBatch
-            The columns, each as stored (of the type ``large_binary``), and first the key by which
-            the rows are ordered. `done` is then the part of the table that has been read.
+            The columns, each as stored (of the type ``large_binary``). `done` is then the part of
+            the table that has been read.
         """
+        if not self.exists or limit == 0:
+            return
+        names = list(columns)
+        if not self.exact and "date_done" not in names:
+            names.append("date_done")
+        if limit is not None and self.exact:
+            page = min(page, limit)
+        left = limit
+        for batch in self._read(names, page, at_once and limit is None):
+            batch = self._between(batch) if not self.exact else batch
+            yield batch.slice(0, left).select(list(columns))
+            if left is not None:
+                left -= batch.num_rows
+                if left <= 0:
+                    return
+
+    def _between(self, batch: pa.RecordBatch) -> pa.RecordBatch:
+        """Return the rows between the two moments."""
+        times, _bad = to_utc(batch["date_done"], self.zone)
+        mask = times.is_valid()
+        if self.since:
+            mask = pc.and_(mask, pc.greater_equal(times, pa.scalar(self.since, times.type)))
+        if self.until:
+            mask = pc.and_(mask, pc.less(times, pa.scalar(self.until, times.type)))
+        return batch.filter(mask)
+
+    def counts(self, names: Sequence[str]) -> Iterator[pa.RecordBatch]:
+        """Count the rows by the values of columns.
+
+        Parameters
+        ----------
+        names : sequence of str
+
+        Yields
+        ------
+        pyarrow.RecordBatch
+            The columns as from `batches`, each combination once; and last the numbers of rows.
+        """
+        by = [self.select.words(self._column(name)) for name in names if self.exists]
         if not self.exists:
             return
-        key = self.table.c.id
-        with _connect(self.engine) as connection:
-            bounds = sa.select(sa.func.min(key), sa.func.max(key)).where(*self.where)
-            lowest, highest = connection.execute(bounds).one()
-            file = _large_file(connection) if at_once and limit is None else None
-        if lowest is None:
+        if not self.exact:
+            for batch in self.batches(names):
+                yield batch.append_column("tasks", pa.array([1] * batch.num_rows))
             return
-        ids = highest - lowest + 1
-        expressions = [self._expression(name).label(f"stored_{name}") for name in columns]
-        query = sa.select(key, *expressions).where(*self.where)
-        query = query.where(key <= highest).order_by(key)
-        if file and ids > LARGE:
-            for keys, values in self._stream(file, query, columns):
-                self.done = (keys[-1].as_py() - lowest + 1) / ids
-                yield pa.RecordBatch.from_arrays([keys, *values], [KEY, *columns])
+        query = sa.select(*by, sa.func.count()).select_from(self.table).where(*self.where)
+        with connect(self.engine, self.url) as connection:
+            rows = connection.execute(query.group_by(*by)).all()
+        if rows:
+            *values, numbers = zip(*rows, strict=True)
+            arrays = [*map(to_arrow, values), pa.array(numbers, pa.int64())]
+            yield pa.RecordBatch.from_arrays(arrays, [*names, "tasks"])
+
+    def _read(self, names: list[str], page: int, at_once: bool) -> Iterator[pa.RecordBatch]:
+        """Read all rows that the database can tell are wanted."""
+        key = next((self.columns[name] for name in KEYS if name in self.columns), None)
+        query = self._query(names)
+        if key is None:  # nothing to divide it by
+            yield from self._pages(query, names)
             return
-        reached = lowest - 1
-        while reached < highest and limit != 0:
-            size = page if limit is None else min(page, limit)
-            rows = self._page(query.where(key > reached).limit(size))
-            for keys, *values in rows:
-                reached = keys[-1]
-                self.done = (reached - lowest + 1) / ids
-                limit = None if limit is None else limit - len(keys)
-                arrays = map(to_arrow, [keys, *values])
-                yield pa.RecordBatch.from_arrays(list(arrays), [KEY, *columns])
-            if not rows:
-                return
+        by: sa.ColumnClause[Any] = sa.column(key.name)
+        first, last = self._bounds(by)
+        unique = key.key and isinstance(key.type, sa.Integer)
+        if not unique or self.engine.dialect.name == "sqlite":
+            yield from self._pages(query.where(by.is_(None)), names)
+        if last is None:
+            return
+        query = query.where(by <= last).order_by(by)
+        numbers = isinstance(first, int) and isinstance(last, int)
+        if at_once and numbers and last - first >= LARGE and self._can_be_streamed():
+            yield from self._stream(query, names, by, first, last)
+            return
+        reached = None
+        while reached is None or reached != last:
+            rest = query if reached is None else query.where(by > reached)
+            if unique:
+                rows = self._page(rest.add_columns(by).limit(page))
+                reached = rows[-1][-1][-1] if rows else last
+                rows = [columns[:-1] for columns in rows]
+            else:
+                # All rows of one id are read together: else some would be left out.
+                reached = self._last_of_page(rest, by, page)
+                reached = last if reached is None else reached
+                rows = self._page(rest.where(by <= reached))
+            if numbers:
+                self.done = (reached - first + 1) / (last - first + 1)
+            yield from (_to_batch(columns, names) for columns in rows)
 
-    def count(self, names: list[str]) -> Sequence[Any]:
-        """Count the rows by the values of columns."""
-        by = [self._column(name) for name in names]
-        if not self.exists:
-            return []
-        with _connect(self.engine) as connection:
-            query = sa.select(*by, sa.func.count()).where(*self.where).group_by(*by)
-            return connection.execute(query).all()
+    def _query(self, names: Sequence[str]) -> sa.Select[Any]:
+        columns = [
+            self.select.stored(self.columns[name]) if name in self.columns else sa.null()
+            for name in names
+        ]
+        labelled = [column.label(f"stored_{i}") for i, column in enumerate(columns)]
+        return sa.select(*labelled).select_from(self.table).where(*self.where)
 
-    def _stream(
-        self, file: Path, query: sa.Select[Any], columns: Sequence[str]
-    ) -> Iterator[tuple[pa.Array, list[pa.Array]]]:
-        """Read the rows of a large file with ADBC."""
-        first = sa.select(sa.literal(0), *(sa.text("x'00'") for _column in columns))
-        rows = first.union_all(sa.select(query.subquery()))
-        sql = str(rows.compile(self.engine, compile_kwargs={"literal_binds": True}))
-        skip = 1  # the first row is only there to tell ADBC the types
-        for batch in arrow.read(file, sql):
-            keys, *values = batch.slice(skip).columns
-            skip = 0
-            if len(keys):
-                yield keys, values
+    def _bounds(self, by: sa.ColumnClause[Any]) -> tuple[Any, Any]:
+        """Return the lowest and the highest key."""
+        query = sa.select(by).select_from(self.table).where(*self.where, by.is_not(None)).limit(1)
+        with connect(self.engine, self.url) as connection:
+            first = connection.scalar(query.order_by(by))
+            return first, connection.scalar(query.order_by(by.desc()))
 
-    def _page(self, query: sa.Select[Any]) -> list[list[Any]]:
+    def _last_of_page(self, query: sa.Select[Any], by: sa.ColumnClause[Any], page: int) -> Any:
+        """Return the key with which a page ends; None if fewer rows are left."""
+        with connect(self.engine, self.url) as connection:
+            return connection.scalar(query.with_only_columns(by).limit(1).offset(page - 1))
+
+    def _pages(self, query: sa.Select[Any], names: list[str]) -> Iterator[pa.RecordBatch]:
+        yield from (_to_batch(columns, names) for columns in self._page(query))
+
+    def _page(self, query: sa.Select[Any]) -> list[Rows]:
         """Run a query; return its rows in batches, each turned into columns."""
-        with _connect(self.engine) as connection:
+        with connect(self.engine, self.url) as connection:
             partitions = connection.execute(query).partitions(BATCH)
             return [list(zip(*rows, strict=True)) for rows in partitions]
 
-    def _column(self, name: str) -> sa.ColumnElement[Any]:
-        if self.exists and name not in self.table.c:
-            raise ValueError(
-                f"The table {self.table.fullname} has no column {name!r}: "
-                "Celery keeps it if result_extended is True."
+    def _can_be_streamed(self) -> bool:
+        """Return whether ADBC may read the file: in WAL mode, nobody waits for that."""
+        if self.file is None or not arrow.available():
+            return False
+        with connect(self.engine, self.url) as connection:
+            return bool(connection.exec_driver_sql("PRAGMA journal_mode").scalar() == "wal")
+
+    def _stream(
+        self,
+        query: sa.Select[Any],
+        names: list[str],
+        by: sa.ColumnClause[Any],
+        first: int,
+        last: int,
+    ) -> Iterator[pa.RecordBatch]:
+        """Read the rows of a large file with ADBC."""
+        types = sa.select(*(sa.text("x'00'") for _name in names), sa.literal(0))
+        rows = types.union_all(sa.select(query.add_columns(by).subquery()))
+        sql = str(rows.compile(self.engine, compile_kwargs={"literal_binds": True}))
+        skip = 1  # the first row is only there to tell ADBC the types
+        assert self.file is not None
+        for batch in arrow.read(self.file, sql):
+            *values, keys = batch.slice(skip).columns
+            skip = 0
+            if len(keys):
+                self.done = (keys[-1].as_py() - first + 1) / (last - first + 1)
+                yield pa.RecordBatch.from_arrays(values, names)
+
+    def _column(self, name: str) -> Column:
+        if name not in self.columns:
+            why = (
+                ""
+                if name in ("status", "date_done")
+                else ": Celery keeps it if result_extended is True"
             )
-        return self.table.c.get(name, sa.null())
-
-    def _date_done(self) -> sa.ColumnElement[dt.datetime]:
-        return sa.type_coerce(self._column("date_done"), sa.DateTime)
-
-    def _naive(self, moment: Any, what: str) -> dt.datetime:
-        """Return a moment as the table would keep it: without a zone, in that of the table."""
-        return read_moment(moment, what).astimezone(self.zone).replace(tzinfo=None)
-
-    def _expression(self, name: str) -> sa.ColumnElement[Any]:
-        """Return what to select for a column."""
-        column = self.table.c.get(name)
-        if column is None:
-            return sa.null()
-        if self.engine.dialect.name == "sqlite":
-            # There, any value of any type can be in any column, and text need not be UTF-8.
-            return sa.type_coerce(sa.cast(column, sa.LargeBinary), sa.types.NullType())
-        # As text, a database's strangest time arrives and is judged here: PostgreSQL's infinity,
-        # MariaDB's 0000-00-00.
-        return sa.cast(column, sa.String) if name in ("date_done", "timestamp") else column
+            raise ValueError(f"The table {self.table.fullname} has no column {name!r}{why}.")
+        return self.columns[name]
 
 
-@contextmanager
-def _connect(engine: sa.Engine) -> Iterator[sa.Connection]:
-    """Open a connection, and name the cause if the database cannot be read."""
-    try:
-        with engine.connect() as connection:
-            yield connection
-    except sa.exc.DBAPIError as error:
-        reason = explain(error)
-        raise ConnectionError(f"The database {engine.url} cannot be read: {reason}.") from error
+def _by_name(columns: list[Column]) -> dict[str, Column]:
+    """Return the columns by the names that Celery gives them, whatever letters the table uses."""
+    named = {column.name.lower(): column for column in columns}
+    return named | {column.name: column for column in columns}
 
 
-def _large_file(connection: sa.Connection) -> Path | None:
-    """Return the SQLite file that can be read at once: in WAL mode, where nobody waits for that."""
-    name = connection.engine.url.database
-    if connection.dialect.name != "sqlite" or not name or not Path(name).is_file():
-        return None
-    mode = connection.exec_driver_sql("PRAGMA journal_mode").scalar()
-    return Path(name) if mode == "wal" and arrow.available() else None
+def _to_batch(columns: Rows | Any, names: list[str]) -> pa.RecordBatch:
+    return pa.RecordBatch.from_arrays(list(map(to_arrow, columns)), names)
 
 
-def _column_names(connection: sa.Connection, table: str, schema: str | None) -> list[str]:
-    """Return the names of a table's columns; none if Celery has not made its table yet."""
-    try:
-        return [c["name"] for c in sa.inspect(connection).get_columns(table, schema=schema)]
-    except sa.exc.NoSuchTableError:
-        made_later = (
-            tables.TASK_TABLE,
-            tables.GROUP_TABLE,
-            tables.QUEUE_TABLE,
-            tables.MESSAGE_TABLE,
-        )
-        if table in made_later and schema is None:
-            return []
-        full = f"{schema}.{table}" if schema else table
-        raise ValueError(f"The database {connection.engine.url} has no table {full}.") from None
+def _naive(moment: dt.datetime | None, zone: dt.tzinfo) -> dt.datetime | None:
+    """Return a moment as a table keeps it: without a zone, in that of the table."""
+    return moment and moment.astimezone(zone).replace(tzinfo=None)
 
 
 def _strings(value: Strings, what: str) -> list[str]:

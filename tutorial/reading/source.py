@@ -1,0 +1,291 @@
+"""Connects to the database that is to be read, without changing it, and looks up a table."""
+
+import os
+import sqlite3
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sa
+
+from tutorial import tables
+from tutorial.database import BUSY_TIMEOUT, explain
+
+# Tables that Celery and kombu make when they first store something.
+MADE_LATER = (tables.TASK_TABLE, tables.GROUP_TABLE, tables.QUEUE_TABLE, tables.MESSAGE_TABLE)
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column of a table.
+
+    Parameters
+    ----------
+    name : str
+        As the table spells it.
+    type : sqlalchemy.types.TypeEngine
+    key : bool
+        Whether it alone is the primary key.
+    """
+
+    name: str
+    type: sa.types.TypeEngine[Any]
+    key: bool = False
+
+
+def read_only(engine: sa.Engine) -> sa.Engine:
+    """Return an engine for the same database, with which nothing in an SQLite file can change.
+
+    Parameters
+    ----------
+    engine : sqlalchemy.Engine
+        It may set pragmas when it connects, or make a file that is not there.
+
+    Returns
+    -------
+    sqlalchemy.Engine
+        The same engine for any other database, and for one in memory.
+    """
+    uri = _read_only_uri(engine)
+    if uri is None:
+        return engine
+
+    def open_file() -> sqlite3.Connection:
+        return sqlite3.connect(uri, uri=True, timeout=BUSY_TIMEOUT, check_same_thread=False)
+
+    return sa.create_engine("sqlite://", creator=open_file, poolclass=sa.NullPool)
+
+
+def sqlite_file(engine: sa.Engine) -> Path | None:
+    """Return the path of an engine's SQLite file.
+
+    Parameters
+    ----------
+    engine : sqlalchemy.Engine
+
+    Returns
+    -------
+    pathlib.Path or None
+        None for another database, for one in memory, and for a URI with options of its own.
+    """
+    if engine.dialect.name != "sqlite" or engine.dialect.driver != "pysqlite":
+        return None
+    name = engine.url.database
+    return None if not name or name == ":memory:" or name.startswith("file:") else Path(name)
+
+
+def _read_only_uri(engine: sa.Engine) -> str | None:
+    if path := sqlite_file(engine):
+        return f"{path.absolute().as_uri()}?mode=ro"
+    name = engine.url.database or ""
+    if engine.dialect.name != "sqlite" or not name.startswith("file:"):
+        return None
+    uri = str(engine.dialect.create_connect_args(engine.url)[0][0])
+    base, _mark, options = uri.partition("?")
+    kept = [option for option in options.split("&") if option and option != "mode=ro"]
+    if ":memory:" in base or "mode=memory" in kept:
+        return None
+    kept = [option for option in kept if not option.startswith("mode=")]
+    return f"{base}?{'&'.join(['mode=ro', *kept])}"
+
+
+def is_missing(path: Path | None) -> bool:
+    """Return whether a file has not been made yet, although its folder is there.
+
+    Parameters
+    ----------
+    path : pathlib.Path or None
+
+    Returns
+    -------
+    bool
+    """
+    return path is not None and not path.exists() and path.absolute().parent.is_dir()
+
+
+@contextmanager
+def connect(engine: sa.Engine, url: sa.URL) -> Iterator[sa.Connection]:
+    """Open a connection, and name the cause if the database cannot be read.
+
+    Parameters
+    ----------
+    engine : sqlalchemy.Engine
+    url : sqlalchemy.URL
+        How an error names the database.
+
+    Yields
+    ------
+    sqlalchemy.Connection
+
+    Raises
+    ------
+    ConnectionError
+    """
+    try:
+        with engine.connect() as connection:
+            yield connection
+    except sa.exc.DBAPIError as error:
+        reason = _sqlite_reason(url, error) or explain(error)
+        raise ConnectionError(f"The database {url} cannot be read: {reason}.") from error
+
+
+def find_columns(
+    connection: sa.Connection, url: sa.URL, table: str, schema: str | None
+) -> list[Column]:
+    """Return a table's columns; none if Celery has not made its table yet.
+
+    Parameters
+    ----------
+    connection : sqlalchemy.Connection
+    url : sqlalchemy.URL
+        How an error names the database.
+    table, schema : str, optional
+
+    Returns
+    -------
+    list of Column
+
+    Raises
+    ------
+    ValueError
+        If there is no such table.
+    """
+    columns = _columns(connection, table, schema)
+    if columns:
+        return columns
+    full = f"{schema}.{table}" if schema else table
+    elsewhere = _elsewhere(connection, table)
+    if elsewhere:
+        raise ValueError(
+            f"The database {url} has no table {full} there, but one in the schema "
+            f"{elsewhere[0]!r}: pass schema={elsewhere[0]!r}."
+        )
+    if table not in MADE_LATER or schema is not None:
+        raise ValueError(f"The database {url} has no table {full}.")
+    warn_of_missing(url, table)
+    return []
+
+
+def warn_of_missing(url: sa.URL, table: str) -> None:
+    """Say that a database has no table yet.
+
+    Parameters
+    ----------
+    url : sqlalchemy.URL
+    table : str
+    """
+    if table != tables.QUEUE_TABLE:  # the messages, which are read next, say it
+        message = f"The database {url} has no table {table}: nothing has been stored there yet."
+        warnings.warn(message, stacklevel=5)
+
+
+def _columns(connection: sa.Connection, table: str, schema: str | None) -> list[Column]:
+    if connection.dialect.name in ("mysql", "mariadb"):
+        return _columns_in_mysql(connection, table, schema)
+    inspector = sa.inspect(connection)
+    try:
+        columns = inspector.get_columns(table, schema=schema)
+    except sa.exc.NoSuchTableError:
+        return []
+    if connection.dialect.name == "postgresql":
+        columns = _readable(connection, columns, table, schema)
+    with suppress(sa.exc.NoSuchTableError, NotImplementedError):
+        key = inspector.get_pk_constraint(table, schema=schema)["constrained_columns"]
+        return [Column(c["name"], c["type"], key == [c["name"]]) for c in columns]
+    return [Column(c["name"], c["type"]) for c in columns]
+
+
+READABLE = sa.text("""
+SELECT attname FROM pg_attribute WHERE attrelid = CAST(:table AS regclass) AND attnum > 0
+AND NOT attisdropped AND has_column_privilege(attrelid, attnum, 'SELECT')
+""")
+
+
+def _readable(
+    connection: sa.Connection, columns: list[Any], table: str, schema: str | None
+) -> list[Any]:
+    """Return the columns of PostgreSQL's that we may read; all, if these are none.
+
+    Whoever may read nothing of a table is told so by the query, and not here.
+    """
+    full = connection.dialect.identifier_preparer.format_table(sa.table(table, schema=schema))
+    names = set(connection.scalars(READABLE, {"table": full}))
+    secret = [column["name"] for column in columns if column["name"] not in names]
+    if names and secret:
+        message = f"The right to SELECT is missing for {', '.join(secret)} of the table {full}."
+        warnings.warn(message, stacklevel=6)
+    return [column for column in columns if column["name"] in names] or columns
+
+
+IN_MYSQL = sa.text("""
+SELECT column_name, column_type, column_key = 'PRI' AND (
+    SELECT count(*) FROM information_schema.columns AS others WHERE others.column_key = 'PRI'
+    AND others.table_schema = mine.table_schema AND others.table_name = mine.table_name
+) = 1
+FROM information_schema.columns AS mine
+WHERE table_schema = coalesce(:schema, database()) AND table_name = :table
+ORDER BY ordinal_position
+""")
+
+
+def _columns_in_mysql(connection: sa.Connection, table: str, schema: str | None) -> list[Column]:
+    """Return the columns that we may read: SHOW, which SQLAlchemy asks, needs other rights."""
+    rows = connection.execute(IN_MYSQL, {"table": table, "schema": schema}).all()
+    if not rows:
+        with suppress(sa.exc.ProgrammingError):  # the table is not there
+            connection.execute(sa.select(sa.literal(1)).select_from(sa.table(table, schema=schema)))
+        # Whoever may read nothing of a table is told so by the query, and not here.
+    return [Column(name, _mysql_type(text), bool(key)) for name, text, key in rows]
+
+
+def _mysql_type(text: str) -> sa.types.TypeEngine[Any]:
+    """Return the sort of a column of MySQL or MariaDB, as far as it matters here."""
+    word = text.lower().partition("(")[0].partition(" ")[0]
+    if word.endswith(("blob", "binary")):
+        return sa.LargeBinary()
+    if word in ("varchar", "char") or word.endswith("text"):
+        return sa.VARCHAR()
+    if word == "timestamp":
+        return sa.TIMESTAMP()
+    return sa.DateTime() if word == "datetime" else sa.types.NullType()
+
+
+def _elsewhere(connection: sa.Connection, table: str) -> list[str]:
+    """Return the schemas that have a table of this name."""
+    if connection.dialect.name not in ("mysql", "mariadb", "postgresql"):
+        return []
+    query = sa.text(
+        "SELECT table_schema FROM information_schema.tables WHERE table_name = :table "
+        "ORDER BY table_schema"
+    )
+    return list(connection.scalars(query, {"table": table}))
+
+
+def _sqlite_reason(url: sa.URL, error: sa.exc.DBAPIError) -> str | None:
+    """Say why an SQLite file cannot be read, where SQLite's own words do not."""
+    name = url.database
+    if url.get_backend_name() != "sqlite" or not name or name.startswith("file:"):
+        return None
+    path = Path(name)
+    if not path.exists():
+        return f"{explain(error)} (there is no file {path.name} in {path.absolute().parent})"
+    code = getattr(error.orig, "sqlite_errorname", "")
+    if not code.startswith(("SQLITE_CANTOPEN", "SQLITE_READONLY")):
+        return None
+    if code == "SQLITE_READONLY_ROLLBACK":
+        return "a program that was writing to it was killed; open it once for writing"
+    if os.access(path, os.R_OK) and _in_wal_mode(path) and not os.access(path.parent, os.W_OK):
+        return (
+            "it is in WAL mode, for which SQLite needs files beside it, and its folder is "
+            "read-only; while nobody writes to it, it can be read with the URL "
+            f"sqlite:///file:{path.absolute()}?immutable=1&uri=true"
+        )
+    return None
+
+
+def _in_wal_mode(path: Path) -> bool:
+    with path.open("rb") as file:
+        return file.read(20)[18:] == b"\2\2"  # https://www.sqlite.org/fileformat.html
