@@ -1,5 +1,8 @@
 """Workflows that a real worker runs: their ends, and their trees put together again."""
 
+import base64
+import json
+import zlib
 from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
@@ -9,11 +12,14 @@ import pytest
 import sqlalchemy as sa
 from celery import chain, chord, group
 from celery.exceptions import TimeoutError
+from celery.result import ResultSet
 from processes import PATIENCE
+from stored_results import make_app, store
 
-from tutorial import tasks
+from tutorial import messages, tasks
 from tutorial.broker import queue_engine
 from tutorial.database import make_engine
+from tutorial.messages import load_messages
 from tutorial.plots import plot_workflow, text_alternative
 from tutorial.worker import Worker
 from tutorial.workflows import as_completed, load_workflows, show_progress
@@ -185,3 +191,67 @@ def test_map_and_reduce_count_the_rises_of_a_share(tmp_path: Path) -> None:
     assert tasks.merge_counts([{"a": 1, "b": 2}, {"b": 3}, {}]) == {"a": 1, "b": 5}
     assert tasks.merge_counts([]) == {}
     assert tasks.total([1, 2, 3]) == 6
+
+
+@pytest.mark.parametrize("compression", ["gzip", "bzip2", "lzma"])
+def test_compressed_messages_are_read(engine: sa.Engine, compression: str) -> None:
+    last = chain(tasks.add.s(1, 1), tasks.add.s(2)).apply_async(compression=compression)
+    last.get(timeout=PATIENCE, interval=0.01)
+    assert shape(last_workflow(engine)) == [(1, "add", "SUCCESS", 0), (2, "add", "SUCCESS", 1)]
+    rows = load_messages(queue_engine()).set_index("task_id")
+    assert rows.loc[last.parent.id, "args"] == [1, 1]
+    assert pd.isna(rows.loc[last.parent.id, "undecodable"])
+
+
+def test_compressed_body_that_is_too_large_is_flagged(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(messages, "LARGEST_BODY", 1000)
+    body = base64.b64encode(zlib.compress(b" " * 1001 + b"[[], {}, {}]")).decode()
+    message = {
+        "headers": {"id": "a", "task": "t", "compression": "application/x-gzip"},
+        "properties": {"body_encoding": "base64"},
+        "content-type": "application/json",
+        "body": body,
+    }
+    read = messages.read_message(json.dumps(message))
+    assert not read.readable
+    assert read.args == body
+
+
+def forged_queue(parents: dict[str, str | None]) -> sa.Engine:
+    """Return a queue whose messages name these parents."""
+    queue = sa.create_engine("sqlite://", poolclass=sa.StaticPool)
+    with queue.begin() as connection:
+        connection.exec_driver_sql(
+            "CREATE TABLE kombu_message (id INTEGER PRIMARY KEY, visible, payload)"
+        )
+        for task_id, parent_id in parents.items():
+            headers = {"id": task_id, "task": "t", "parent_id": parent_id}
+            payload = json.dumps({"headers": headers})
+            connection.exec_driver_sql("INSERT INTO kombu_message (payload) VALUES (?)", (payload,))
+    return queue
+
+
+def test_tasks_that_name_each_other_as_parent_hide_no_other(engine: sa.Engine) -> None:
+    queue = forged_queue({"a": "b", "b": "a", "root": None, "child": "root"})
+    tree = load_workflows(engine, queue).set_index("task_id")
+    assert dict(tree["step"]) == {"a": 1, "b": 1, "root": 1, "child": 2}
+    assert tree["workflow"].nunique() == 2
+
+
+def test_table_of_results_of_another_name(tmp_path: Path, engine: sa.Engine) -> None:
+    results = sa.create_engine(f"sqlite:///{tmp_path}/renamed.db")
+    names = {"task": "my_tasks", "group": "my_groups"}
+    app = make_app(f"sqlite:///{tmp_path}/renamed.db", database_table_names=names)
+    try:
+        store(app, "root", 1)
+        store(app, "child", ValueError(2), "FAILURE")
+        work = ResultSet([app.AsyncResult("root"), app.AsyncResult("child")])
+        assert {task.id for task in as_completed(work, results, timeout=5)} == {"root", "child"}
+        show_progress(work, results, timeout=5)
+        queue = forged_queue({"root": None, "child": "root"})
+        tree = load_workflows(results, queue, table="my_tasks")
+        assert list(tree["status"]) == ["SUCCESS", "FAILURE"]
+        with pytest.raises(ValueError, match="has no table tasks"):
+            load_workflows(results, queue, table="tasks")
+    finally:
+        _ = make_app(f"sqlite:///{tmp_path}/renamed.db").backend  # gives the models their names

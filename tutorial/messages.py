@@ -6,7 +6,10 @@ https://docs.celeryq.dev/en/stable/internals/protocol.html
 """
 
 import base64
+import bz2
 import datetime as dt
+import lzma
+import zlib
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -16,7 +19,16 @@ import sqlalchemy as sa
 from celery import states
 from dateutil import tz
 
-from tutorial.reading.decoding import Counts, Dates, Ids, Text, decode_json, decode_text
+from tutorial.reading.decoding import (
+    Counts,
+    Dates,
+    Ids,
+    Text,
+    Words,
+    decode,
+    decode_json,
+    decode_text,
+)
 from tutorial.reading.frame import FrameBuilder
 from tutorial.reading.moments import read_moment, read_zone
 from tutorial.reading.table import Table
@@ -29,6 +41,19 @@ MESSAGE_COLUMNS = {
     "timestamp": Dates,
     "payload": Text,
 }
+# The names that kombu gives to serializers and compressions in a message.
+CONTENT_TYPES = {
+    "application/json": "json",
+    "application/x-msgpack": "msgpack",
+    "application/x-yaml": "yaml",
+    "application/x-python-serialize": "pickle",
+}
+DECOMPRESSORS: dict[str, Callable[[], Any]] = {
+    "application/x-gzip": zlib.decompressobj,
+    "application/x-bz2": bz2.BZ2Decompressor,
+    "application/x-lzma": lzma.LZMADecompressor,
+}
+LARGEST_BODY = 100_000_000  # bytes, after decompression
 MESSAGE_FIELDS = ["task_id", "name", "args", "kwargs", "retries", "sent_at", "eta", "undecodable"]
 TIMING_COLUMNS = [
     *("task_id", "name", "status", "worker", "messages", "sent_at", "received_at", "date_done"),
@@ -77,7 +102,7 @@ def read_message(payload: str | bytes) -> Message:
     Raises
     ------
     ValueError
-        If it is no message of Celery's.
+        If it is not a message of Celery's.
     """
     try:
         message = decode_json(payload)
@@ -86,14 +111,28 @@ def read_message(payload: str | bytes) -> Message:
         raise ValueError("This is not a message of Celery's.") from error
     body = message.get("body")
     try:
-        if message["properties"].get("body_encoding") == "base64":
-            body = base64.b64decode(body)
-        if message["content-type"] != "application/json":
-            raise ValueError(f"The body is not JSON, but {message['content-type']}.")
-        args, kwargs, embedded = decode_json(body)
+        args, kwargs, embedded = _read_body(body, message, headers.get("compression"))
     except Exception:
         return Message(headers, args=body, readable=False)
     return Message(headers, args, kwargs, embedded if isinstance(embedded, dict) else {})
+
+
+def _read_body(body: Any, message: dict[str, Any], compression: str | None) -> Any:
+    """Decode a body as its message says: base64, then what compressed it, then the serializer."""
+    if message["properties"].get("body_encoding") == "base64":
+        body = base64.b64decode(body)
+    if compression:
+        body = _decompress(body, compression)
+    return decode(body, CONTENT_TYPES[message["content-type"]])
+
+
+def _decompress(body: bytes, compression: str) -> bytes:
+    """Decompress a body, up to `LARGEST_BODY`: a small one can hold any amount."""
+    decompressor = DECOMPRESSORS[compression]()
+    plain: bytes = decompressor.decompress(body, LARGEST_BODY)
+    if not decompressor.eof:
+        raise ValueError(f"The body is not complete, or larger than {LARGEST_BODY} bytes.")
+    return plain
 
 
 def load_messages(engine: sa.Engine, *, timezone: str | None = None) -> pd.DataFrame:
@@ -131,7 +170,8 @@ def load_messages(engine: sa.Engine, *, timezone: str | None = None) -> pd.DataF
         As `load_results`.
     """
     names = _queue_names(engine)
-    builder = FrameBuilder(MESSAGE_COLUMNS, MESSAGE_COLUMNS, _zone_of_workers(timezone))
+    columns = {**MESSAGE_COLUMNS, "undecodable": Words}
+    builder = FrameBuilder(columns, columns, _zone_of_workers(timezone))
     for batch in Table(engine, MESSAGE_TABLE).batches(builder.stored):
         builder.add(batch)
     raw = builder.frame()
@@ -149,7 +189,7 @@ def load_messages(engine: sa.Engine, *, timezone: str | None = None) -> pd.DataF
             "sent_at": read["sent_at"].astype("datetime64[us, UTC]"),
             "eta": read["eta"].astype("datetime64[us, UTC]"),
             "received_at": raw["timestamp"],
-            "undecodable": read["undecodable"].astype("str").astype("category"),
+            "undecodable": _all_notes(raw["undecodable"], read["undecodable"]),
         }
     )
 
@@ -230,6 +270,18 @@ def _fields(payload: Any) -> dict[str, Any]:
     if not message.readable:
         bad.append("args, kwargs")
     return {**fields, "undecodable": ", ".join(bad) or None}
+
+
+def _all_notes(stored: pd.Series, read: pd.Series) -> pd.Series:
+    """Join what the table's own columns could not hold and what its payloads could not."""
+    renamed = {"timestamp": "received_at", "queue_id": "queue", "visible": "waiting"}
+    notes = []
+    for columns, fields in zip(stored.astype(object), read, strict=True):
+        of_table = columns.split(", ") if isinstance(columns, str) else []
+        of_payload = fields.split(", ") if isinstance(fields, str) else []
+        all_notes = [renamed.get(column, column) for column in of_table] + of_payload
+        notes.append(", ".join(dict.fromkeys(all_notes)) or None)
+    return pd.Series(notes, dtype="str").astype("category")
 
 
 def _word(raw: Any) -> str | None:

@@ -6,9 +6,9 @@ Celery's names for these are in https://docs.celeryq.dev/en/stable/userguide/can
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
-from graphlib import TopologicalSorter
+from graphlib import CycleError, TopologicalSorter
 from typing import Any
 
 import pandas as pd
@@ -20,7 +20,7 @@ from tqdm import tqdm
 
 from tutorial.messages import Message, read_message
 from tutorial.results import load_results
-from tutorial.tables import find_tasks, payloads
+from tutorial.tables import TASK_TABLE, find_tasks, payloads
 
 UNLOCK = "celery.chord_unlock"  # the task that waits for a chord's header
 HEADERS = {"root_id": "root_id", "parent_id": "parent_id", "group_id": "group"}
@@ -35,6 +35,8 @@ def as_completed(
     *,
     timeout: float = 60,
     interval: float = 0.05,
+    table: str | None = None,
+    schema: str | None = None,
 ) -> Iterator[AsyncResult]:
     """Yield the results of a group in the order in which its tasks end, however they end.
 
@@ -50,6 +52,9 @@ def as_completed(
         Seconds to wait at most, for all tasks together.
     interval : float
         Seconds between two looks into the table.
+    table, schema : str, optional
+        As in Celery's settings ``database_table_names`` and ``database_table_schemas``, which are
+        the default.
 
     Yields
     ------
@@ -62,10 +67,11 @@ def as_completed(
         If some tasks have no final state in time.
     """
     waiting = {task.id: task for task in _tasks(result)}
+    place = _place(waiting.values(), table, schema)
     total = len(waiting)
     deadline = time.monotonic() + timeout
     while waiting:
-        ended = _ended(engine, list(waiting))
+        ended = _ended(engine, list(waiting), **place)
         for task_id in ended:
             yield waiting.pop(task_id)
         if waiting and not ended:
@@ -83,6 +89,8 @@ def show_progress(
     *,
     timeout: float = 60,
     interval: float = 0.05,
+    table: str | None = None,
+    schema: str | None = None,
 ) -> None:
     """Draw a progress bar until all tasks of a group have ended, and count how they ended.
 
@@ -91,7 +99,7 @@ def show_progress(
 
     Parameters
     ----------
-    result, engine, timeout, interval
+    result, engine, timeout, interval, table, schema
         As for `as_completed`.
 
     Raises
@@ -106,7 +114,8 @@ def show_progress(
         file=sys.stdout,
         bar_format="{percentage:3.0f}%|{bar:20}| {n_fmt} of {total_fmt} tasks{postfix}",
     ) as bar:
-        for task in as_completed(ResultSet(tasks), engine, timeout=timeout, interval=interval):
+        limits: dict[str, Any] = {"timeout": timeout, "interval": interval}
+        for task in as_completed(ResultSet(tasks), engine, **limits, table=table, schema=schema):
             counts[task.state] += 1
             bar.set_postfix_str(
                 ", ".join(f"{counts[state]} {state}" for state in sorted(counts, reverse=True)),
@@ -115,7 +124,13 @@ def show_progress(
             bar.update()
 
 
-def load_workflows(engine: sa.Engine, queue: sa.Engine) -> pd.DataFrame:
+def load_workflows(
+    engine: sa.Engine,
+    queue: sa.Engine,
+    *,
+    table: str = TASK_TABLE,
+    schema: str | None = None,
+) -> pd.DataFrame:
     """Put the trees of workflows together, from the queue's messages and the stored results.
 
     The result table alone cannot do it: a task's row does not say what it belongs to. A message
@@ -128,6 +143,8 @@ def load_workflows(engine: sa.Engine, queue: sa.Engine) -> pd.DataFrame:
         The database of the result backend, such as `tutorial.database.make_engine` returns.
     queue : sqlalchemy.Engine
         The embedded queue, as `tutorial.broker.queue_engine` returns it.
+    table, schema : str, optional
+        The table of the results, as for `tutorial.results.load_results`.
 
     Returns
     -------
@@ -154,12 +171,13 @@ def load_workflows(engine: sa.Engine, queue: sa.Engine) -> pd.DataFrame:
     """
     trees = _Trees()
     for payload in payloads(queue):
-        with suppress(ValueError, LookupError, TypeError, AttributeError):
+        with suppress(ValueError, LookupError, TypeError, AttributeError, RecursionError):
             # A message that cannot be read must not hide the others.
             trees.add(read_message(payload))
     tasks = pd.DataFrame(trees.rows(), columns=[c for c in WORKFLOW_COLUMNS if c != "status"])
     tasks = tasks.astype(dict.fromkeys(["task_id", *HEADERS], "str") | {"name": "category"})
-    done = load_results(engine, columns=["task_id", "status"], progress=False)
+    columns = ["task_id", "status"]
+    done = load_results(engine, columns=columns, table=table, schema=schema, progress=False)
     tasks = tasks.merge(done, on="task_id", how="left").sort_values(
         ["workflow", "step"], kind="stable", ignore_index=True
     )
@@ -175,9 +193,21 @@ def _tasks(result: AsyncResult | ResultSet) -> Iterator[AsyncResult]:
         yield result
 
 
-def _ended(engine: sa.Engine, task_ids: list[str]) -> list[str]:
+def _place(
+    tasks: Iterable[AsyncResult], table: str | None, schema: str | None
+) -> dict[str, str | None]:
+    """Return where the results of some tasks are stored: as their backend is configured."""
+    for task in tasks:
+        stored = getattr(getattr(task.backend, "task_cls", None), "__table__", None)
+        if table is None and stored is not None:
+            return {"table": stored.name, "schema": stored.schema}
+        break
+    return {"table": table or TASK_TABLE, "schema": schema}
+
+
+def _ended(engine: sa.Engine, task_ids: list[str], **place: Any) -> list[str]:
     """Return those of the tasks that have ended, the earliest first."""
-    rows = find_tasks(engine, task_ids, ["task_id", "status", "date_done"])
+    rows = find_tasks(engine, task_ids, ["task_id", "status", "date_done"], **place)
     ended = [row for row in rows if row.status in states.READY_STATES]
     return [row.task_id for row in sorted(ended, key=lambda row: str(row.date_done))]
 
@@ -192,13 +222,14 @@ class _Trees:
     def add(self, message: Message) -> None:
         """Take in a message: its task, who sent it, and what shall follow."""
         headers = message.headers
-        task_id, parent_id = headers["id"], headers["parent_id"]
+        task_id, parent_id = headers["id"], headers.get("parent_id")
         if headers["task"] == UNLOCK:  # the parent of a chord's body, which follows the header
             return
         # A task that is tried again is its own parent.
         self._add(task_id, headers["task"], [] if parent_id in (None, task_id) else [parent_id])
         for column, header in HEADERS.items():
-            self.tasks[task_id].setdefault(column, headers[header])
+            value = headers.get(header)
+            self.tasks[task_id].setdefault(column, value if isinstance(value, str) else None)
         self._plan_rest(task_id, message.embedded)
 
     def _plan_rest(self, task_id: str, options: dict[str, Any]) -> None:
@@ -229,6 +260,8 @@ class _Trees:
         return [options["task_id"]]
 
     def _add(self, task_id: str, name: str, before: list[str]) -> None:
+        if not isinstance(task_id, str) or not isinstance(name, str):
+            raise ValueError("A task's id and its name are text.")
         self.tasks.setdefault(task_id, {})["name"] = name
         self.after.setdefault(task_id, {}).update(dict.fromkeys(before))
 
@@ -238,9 +271,7 @@ class _Trees:
             task_id: [other for other in before if other in self.tasks]
             for task_id, before in self.after.items()
         }
-        steps: dict[str, int] = {}
-        for task_id in TopologicalSorter(after).static_order():
-            steps[task_id] = 1 + max((steps[other] for other in after[task_id]), default=0)
+        steps = _steps(after)
         numbers = self._numbers(after)
         for task_id, facts in self.tasks.items():
             place = {"workflow": numbers[task_id], "step": steps[task_id]}
@@ -261,3 +292,19 @@ class _Trees:
                 first[find(task_id)] = find(other)
         numbers: dict[str, int] = {}
         return {one: numbers.setdefault(find(one), len(numbers) + 1) for one in self.tasks}
+
+
+def _steps(after: dict[str, list[str]]) -> dict[str, int]:
+    """Return the step of each task: one later than that of the last task before it.
+
+    If tasks wait for each other, as only a forged message says, they have the step 1.
+    """
+    order = TopologicalSorter(after)
+    steps: dict[str, int] = {}
+    with suppress(CycleError):
+        order.prepare()
+    while order.is_active():
+        for task_id in order.get_ready():
+            steps[task_id] = 1 + max((steps[other] for other in after[task_id]), default=0)
+            order.done(task_id)
+    return {task_id: steps.get(task_id, 1) for task_id in after}
