@@ -16,13 +16,14 @@ import pytest
 import sqlalchemy as sa
 from celery import Celery
 from celery.exceptions import ImproperlyConfigured, TimeoutError
-from databases import DATABASES, empty_database
+from databases import DATABASES, empty_database, server_url
 from kombu.exceptions import DecodeError
 from processes import PATIENCE
 
 from tutorial.backend import EngineBackend, engine_backend
 from tutorial.broker import BROKER_VARIABLE, broker_url
 from tutorial.database import RESULT_BACKEND_VARIABLE, make_engine, sqlite_url
+from tutorial.servers import VARIABLES
 from tutorial.worker import Worker
 from tutorial.workspace import HOME_VARIABLE
 
@@ -343,6 +344,43 @@ def test_an_old_table_that_the_role_may_not_alter_is_read_and_written(engine: sa
         with engine.begin() as connection:
             connection.execute(sa.text(f"DROP OWNED BY {role}"))
             connection.execute(sa.text(f"DROP ROLE {role}"))
+
+
+OLD_TABLES = [
+    "CREATE TABLE celery_taskmeta (id INTEGER NOT NULL AUTO_INCREMENT PRIMARY KEY, "
+    "task_id VARCHAR(155) UNIQUE, status VARCHAR(50), result BLOB, date_done DATETIME, "
+    "traceback TEXT)",
+    "CREATE TABLE celery_tasksetmeta (id INTEGER NOT NULL AUTO_INCREMENT PRIMARY KEY, "
+    "taskset_id VARCHAR(155) UNIQUE, result BLOB, date_done DATETIME)",
+]
+
+
+def test_mariadb_tables_made_before_sqlalchemy_had_sequences_take_new_rows(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    url = server_url(VARIABLES["mariadb"])
+    name = f"tutorial_{uuid4().hex[:12]}"
+    server = sa.create_engine(url)
+    with server.begin() as connection:
+        connection.execute(sa.text(f"CREATE DATABASE {name}"))
+    engine = make_engine(url.set(database=name))
+    try:
+        with engine.begin() as connection:
+            for table in OLD_TABLES:
+                connection.execute(sa.text(table))
+        app = Celery("myapp", backend=engine_backend(engine))
+        for number in range(2):
+            app.backend.store_result(str(number), number, "SUCCESS")
+            assert app.AsyncResult(str(number)).get(timeout=5) == number
+        group = app.GroupResult("group", [app.AsyncResult("1")])
+        group.save()
+        assert app.GroupResult.restore("group").get(timeout=5) == [1]
+    finally:
+        engine.dispose()
+        with server.begin() as connection:
+            connection.execute(sa.text(f"DROP DATABASE {name}"))
+        server.dispose()
+    assert caplog.text.count("made without a sequence") == 1
 
 
 # Writing

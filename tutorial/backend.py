@@ -13,6 +13,7 @@ from celery import Celery, states
 from celery.exceptions import ImproperlyConfigured, TimeoutError
 from celery.utils.imports import symbol_by_name
 from celery.utils.log import get_logger
+from kombu.utils.encoding import ensure_bytes
 from sqlalchemy.exc import DatabaseError
 from sqlalchemy.orm import Session, sessionmaker
 
@@ -77,6 +78,7 @@ class EngineBackend(StoringBackend):
         # str() would put *** in place of the password.
         url = self.engine.url.render_as_string(hide_password=False)
         super().__init__(url=url, **kwargs)
+        self._lacks_sequence = False
         self._columns = {column.name for column in self.task_cls.__table__.c} - {"id"}
 
     def ResultSession(self, session_manager: Any = None) -> Session:
@@ -181,7 +183,7 @@ class EngineBackend(StoringBackend):
         task = self.task_cls.__table__
         row = self._row(connection, task_id)
         if row is None:
-            connection.execute(sa.insert(task), values | {"task_id": task_id})
+            self._insert(connection, task, values | {"task_id": task_id})
             return
         # Celery's ORM object does not change what is NULL and stays NULL. SQLAlchemy then gives the
         # date a value of its own.
@@ -202,17 +204,40 @@ class EngineBackend(StoringBackend):
         stored = [column for column in columns if column.name in self._columns]
         return sa.select(*stored).where(columns.task_id == sa.bindparam("task_id"))
 
+    def _save_group(self, group_id: str, result: Any) -> Any:
+        value = ensure_bytes(self.encode(self.prepare_value(result)))
+        values = {"taskset_id": group_id, "result": value}
+        group = self.taskset_cls.__table__
+        self._run(lambda connection: self._insert(connection, group, values))
+        return result
+
+    def _insert(self, connection: sa.Connection, table: sa.Table, values: dict[str, Any]) -> None:
+        if self._lacks_sequence:
+            connection.execute(sa.insert(table).values(values | {"id": sa.text("DEFAULT")}))
+        else:
+            connection.execute(sa.insert(table), values)
+
     def _run(self, work: Callable[[sa.Connection], T]) -> T:
-        """Run one transaction; once more without the columns that turn out to be missing."""
+        """Run one transaction; again if the table turns out to be an older one."""
         self.session_manager.prepare_models(self.engine)
-        try:
-            with self.engine.begin() as connection:
-                return work(connection)
-        except DatabaseError:
-            if not self._leave_out_missing_columns():
-                raise
-        with self.engine.begin() as connection:
-            return work(connection)
+        while True:
+            try:
+                with self.engine.begin() as connection:
+                    return work(connection)
+            except DatabaseError as error:
+                if not (self._do_without_sequence(error) or self._leave_out_missing_columns()):
+                    raise
+
+    def _do_without_sequence(self, error: DatabaseError) -> bool:
+        """Let a MariaDB table that was made with SQLAlchemy before 1.4 number its rows itself."""
+        if self._lacks_sequence or "Unknown SEQUENCE" not in str(error.orig):
+            return False
+        logger.warning(
+            "The tables of results were made without a sequence: their AUTO_INCREMENT gives each "
+            "row its id."
+        )
+        self._lacks_sequence = True
+        return True
 
     def _leave_out_missing_columns(self) -> bool:
         """Do without the columns that an older Celery did not make; tell whether there are any."""
