@@ -17,6 +17,7 @@ from processes import PATIENCE, environment, needs_fork, python, started
 
 from tutorial.broker import Transport, broker_url, queue_engine
 from tutorial.database import BUSY_TIMEOUT, make_engine, sqlite_url
+from tutorial.workspace import home
 
 MORE_TASKS = """
 from celery import chain
@@ -286,10 +287,12 @@ print([child.exitcode for child in children])"""
 
 @needs_fork
 def test_children_of_a_prefork_pool_publish_and_nothing_is_lost(folder: Path) -> None:
+    home()  # marks the folder as the course's before there are other files in it
     (folder / "more_tasks.py").write_text(MORE_TASKS)
     code = """
 from celery import chain
 from more_tasks import add, spread, stubborn
+from tutorial.workspace import home
 from tutorial.worker import Worker
 with Worker("more_tasks", concurrency=3) as worker:
     results = [spread.delay(20) for _ in range(3)]

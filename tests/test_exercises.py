@@ -25,7 +25,7 @@ from tutorial.exercises.checking import (
 )
 from tutorial.exercises.quiz import Choice, Question
 from tutorial.urls import usable_url
-from tutorial.workspace import HOME_VARIABLE
+from tutorial.workspace import HOME_VARIABLE, MARK
 
 CHAPTERS = sorted(path.stem for path in EXERCISES.glob("*.ipynb"))
 
@@ -270,7 +270,8 @@ def test_the_progress(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
 ) -> None:
     monkeypatch.setenv(HOME_VARIABLE, str(tmp_path))
-    for name in ["solved/engine-1", "solved/engine-3", "beside-2/solved/engine-3"]:
+    solved = ["solved/engine-1", "solved/engine-3", "beside-2/solved/engine-3"]
+    for name in [MARK, f"beside-2/{MARK}", *solved]:
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).touch()
     assert progress.run() == 0

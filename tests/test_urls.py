@@ -110,7 +110,7 @@ def test_a_broker_that_cannot_work_is_one_sentence(
     monkeypatch.setenv("CELERY_BROKER_URL", url)
     said = refusal(broker_url)
     assert said.startswith("CELERY_BROKER_URL")
-    assert sentence in said.replace("This is", "is")
+    assert sentence in said
     assert "Geheim" not in said
 
 

@@ -286,6 +286,10 @@ def check_broker_url(variable: str, url: str) -> None:
     celery.exceptions.ImproperlyConfigured
         As for `broker_url`.
     """
+    if url.strip() and "://" not in url:
+        raise ImproperlyConfigured(
+            f"{variable} is not a URL: it needs a scheme, as in amqp://user@host// or redis://host."
+        )
     try:
         if url.partition(":")[0].partition("+")[0] in SQL_TRANSPORTS:
             shared_url(url.partition("+")[2] or url)
@@ -301,10 +305,7 @@ def _check_server(url: str) -> None:
     check_text(url)
     name, colon, _rest = url.partition("://")
     if not colon:
-        raise ImproperlyConfigured(
-            "This is not a URL: it needs a scheme, as in amqp://user@host// or redis://host, "
-            "and ; in a password is written as %3B."
-        )
+        raise ImproperlyConfigured("A part after a ; is not a URL: write ; in a password as %3B.")
     transport, plus, _ = name.partition("+")
     if transport not in TRANSPORT_ALIASES or (plus and name != "redis+socket"):
         raise ImproperlyConfigured(
