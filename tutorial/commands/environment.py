@@ -106,9 +106,18 @@ def install(needs: set[str]) -> None:
     groups = needs & set(_project()["dependency-groups"]) - {"servers"}
     extras = ",".join(sorted(needs - groups))
     STAMP.unlink(missing_ok=True)
+    # Compiling all modules takes longer than all the rest, and most are never imported.
     run_uv(
         uv,
-        *("pip", "install", "--python", str(PYTHON), "--constraints", str(VERSIONS)),
+        *(
+            "pip",
+            "install",
+            "--no-compile-bytecode",
+            "--python",
+            str(PYTHON),
+            "--constraints",
+            str(VERSIONS),
+        ),
         *("--editable", f".[{extras}]"),
         *(option for group in sorted(groups) for option in ("--group", group)),
     )
