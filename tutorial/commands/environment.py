@@ -109,15 +109,8 @@ def install(needs: set[str]) -> None:
     # Compiling all modules takes longer than all the rest, and most are never imported.
     run_uv(
         uv,
-        *(
-            "pip",
-            "install",
-            "--no-compile-bytecode",
-            "--python",
-            str(PYTHON),
-            "--constraints",
-            str(VERSIONS),
-        ),
+        *("pip", "install", "--no-compile-bytecode"),
+        *("--python", str(PYTHON), "--constraints", str(VERSIONS)),
         *("--editable", f".[{extras}]"),
         *(option for group in sorted(groups) for option in ("--group", group)),
     )
