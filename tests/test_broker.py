@@ -59,7 +59,7 @@ def test_the_environment_replaces_it(url: str, monkeypatch: pytest.MonkeyPatch) 
     [
         (
             "your_broker_url",
-            "CELERY_BROKER_URL: This is not a URL: it needs a scheme, as in amqp://",
+            "CELERY_BROKER_URL is not a URL: it needs a scheme, as in amqp://",
         ),
         ("localhost:5672", "is not a URL"),
         ("nosuch://u:secret@host", "has the scheme 'nosuch', which kombu does not know: use amqp"),
