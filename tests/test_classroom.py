@@ -104,7 +104,7 @@ def test_without_nbgrader_the_message_says_what_to_install() -> None:
         [sys.executable, "-c", code], cwd=COURSE, capture_output=True, text=True, timeout=PATIENCE
     )
     assert done.returncode == 1
-    assert done.stderr.startswith("nbgrader is not installed: put --extra classroom")
+    assert done.stderr.startswith("nbgrader is not installed: python -m pip install")
 
 
 # A class

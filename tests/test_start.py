@@ -32,6 +32,7 @@ requires-python = ">=3.11"
 dependencies = []
 
 [project.optional-dependencies]
+classroom = []
 servers = []
 
 [dependency-groups]
@@ -154,7 +155,7 @@ def test_what_a_command_needs_besides_is_added(course: SmallCourse) -> None:
     run = course.start(arguments=("-m", "tutorial", "test", "-m", "slow", "-k", "a or b"))
     assert run.stdout == "['-m', 'slow', '-k', 'a or b']\n"
     stamp = json.loads(Path(course.environment, "course.json").read_text())
-    assert stamp["needs"] == ["servers", "test"]
+    assert stamp["needs"] == ["classroom", "servers", "test"]
     course.where()
     assert json.loads(Path(course.environment, "course.json").read_text()) == stamp
 

@@ -137,7 +137,7 @@ def _configuration() -> Any:
         import nbgrader  # noqa: F401
     except ModuleNotFoundError:
         raise ClassroomError(
-            "nbgrader is not installed: put --extra classroom behind the words uv run."
+            'nbgrader is not installed: python -m pip install "nbgrader==0.9.*"'
         ) from None
     from traitlets.config.loader import PyFileConfigLoader
 

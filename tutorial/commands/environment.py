@@ -34,7 +34,7 @@ SYSTEM_CERTIFICATES = {"UV_SYSTEM_CERTS": "1", "UV_NATIVE_TLS": "1"}
 POSIX = os.name == "posix"
 PYTHON = ENVIRONMENT / ("bin/python" if POSIX else "Scripts/python.exe")
 # Optional dependencies and dependency groups that a command needs besides the dependencies.
-NEEDS = {"test": ["servers", "test"], "classroom": ["servers", "classroom"]}
+NEEDS = {"test": ["classroom", "servers", "test"], "classroom": ["classroom", "servers"]}
 USUAL_NEEDS = ["servers"]
 
 
