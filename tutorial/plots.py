@@ -2,9 +2,11 @@
 
 Every plot returns matplotlib's Axes. `text_alternative` gives its text, `show` puts both on the
 page. The colours are those of Okabe and Ito, https://jfly.uni-koeln.de/color/, which people with
-any kind of colour vision can tell apart; a hatch says the same again.
+any kind of colour vision can tell apart; a hatch says the same again, and a dark edge makes light
+colours stand out from the page.
 """
 
+import html
 import io
 
 import matplotlib.pyplot as plt
@@ -28,6 +30,8 @@ NO_ROW = "no row"  # instead of the state of a task without a stored result
 UNSTORED = ("#999999", "")  # and how it is drawn
 WAITING = ("#F0E442", "//")
 RUNNING = ("#0072B2", "")
+EDGE = "#1f2933"
+NARROWEST = 0.004  # of the width of a plot: a quicker task could not be seen
 BARS = 30  # about as many in a plot over time
 STEPS = pd.to_timedelta(
     [
@@ -64,7 +68,7 @@ def plot_states(
     for state in counts.columns:
         color, hatch = STYLES.get(state, OTHER)
         bars = axes.bar(counts.index, counts[state], width, below, align="edge", label=state)
-        plt.setp(bars, facecolor=color, hatch=hatch, edgecolor="white")
+        plt.setp(bars, facecolor=color, hatch=hatch, edgecolor=EDGE)
         below += counts[state].to_numpy()
     if len(counts):
         axes.set_ylim(top=1.08 * below.max())
@@ -75,44 +79,6 @@ def plot_states(
     undated = len(results) - len(dated)
     left_out = f" Not drawn: {undated} without a date_done." if undated else ""
     return _describe(axes, f"Bars over time, stacked by state: {listed or 'no task'}.{left_out}")
-
-
-def plot_running_times(timings: pd.DataFrame, *, axes: Axes | None = None) -> Axes:
-    """Draw how long tasks ran, by the task's name: a box for the middle half, a line at the median.
-
-    Parameters
-    ----------
-    timings : pandas.DataFrame
-        From `tutorial.messages.join_timings`.
-    axes : matplotlib.axes.Axes, optional
-        Where to draw; by default on a figure of its own.
-
-    Returns
-    -------
-    matplotlib.axes.Axes
-        The seconds are on a logarithmic scale.
-    """
-    axes = axes or _new_axes()
-    ran = timings.dropna(subset=["running"])
-    seconds = ran["running"].dt.total_seconds().clip(lower=1e-4)
-    groups = dict(list(seconds.groupby(ran["name"].astype("str"))))
-    if groups:
-        labels = [f"{name} ({len(times)})" for name, times in groups.items()]
-        look = {"facecolor": "#56B4E9", "hatch": ".."}
-        median = {"color": "black", "linewidth": 2}
-        axes.boxplot(
-            list(groups.values()),
-            orientation="horizontal",
-            tick_labels=labels,
-            patch_artist=True,
-            boxprops=look,
-            medianprops=median,
-        )
-        axes.set_xscale("log")
-        axes.invert_yaxis()
-    axes.set(title="Running times", xlabel="seconds from receipt to result")
-    listed = ", ".join(f"{name} ({len(times)})" for name, times in groups.items())
-    return _describe(axes, f"Box plots of running times, by task: {listed or 'no task'}.")
 
 
 def plot_timeline(timings: pd.DataFrame, *, last: int = 60, axes: Axes | None = None) -> Axes:
@@ -138,12 +104,14 @@ def plot_timeline(timings: pd.DataFrame, *, last: int = 60, axes: Axes | None = 
     start = (drawn["sent_at"] - drawn["sent_at"].min()).dt.total_seconds()
     waiting = drawn["waiting"].dt.total_seconds()
     running = drawn["running"].dt.total_seconds()
+    shown = running.clip(lower=NARROWEST * (start + waiting + running).max())
     rows = np.arange(len(drawn))
     for label, left, width, (color, hatch) in (
         ("waiting", start, waiting, WAITING),
-        ("running", start + waiting, running, RUNNING),
+        ("running", start + waiting, shown, RUNNING),
     ):
-        axes.barh(rows, width, 0.8, left, label=label, color=color, hatch=hatch, edgecolor="white")
+        bars = axes.barh(rows, width, 0.8, left, label=label)
+        plt.setp(bars, facecolor=color, hatch=hatch, edgecolor=EDGE, linewidth=0.5)
     workers = drawn["worker"].astype("str").value_counts(sort=False)
     ends = workers.cumsum()
     for end in ends[:-1]:
@@ -156,34 +124,6 @@ def plot_timeline(timings: pd.DataFrame, *, last: int = 60, axes: Axes | None = 
     listed = ", ".join(f"{worker} ({n})" for worker, n in workers.items())
     text = f"A line for each task, which waits and then runs, by worker: {listed or 'no task'}."
     return _describe(axes, text)
-
-
-def plot_failures(results: pd.DataFrame, *, axes: Axes | None = None) -> Axes:
-    """Draw how many tasks ended with which exception.
-
-    Parameters
-    ----------
-    results : pandas.DataFrame
-        From `tutorial.results.load_results`, with ``status`` and ``exception``.
-    axes : matplotlib.axes.Axes, optional
-        Where to draw; by default on a figure of its own.
-
-    Returns
-    -------
-    matplotlib.axes.Axes
-    """
-    axes = axes or _new_axes()
-    failed = results.loc[results["status"] == "FAILURE", "exception"]
-    counts = failed.astype("str").fillna("unknown").value_counts().sort_index()
-    counts = counts.sort_values(ascending=False, kind="stable")
-    color, hatch = STYLES["FAILURE"]
-    bars = axes.barh(counts.index, counts, color=color, hatch=hatch, edgecolor="white")
-    axes.bar_label(bars, padding=3)
-    axes.invert_yaxis()
-    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-    axes.set(title="Failures by exception", xlabel="tasks")
-    listed = ", ".join(f"{n} {exception}" for exception, n in counts.items())
-    return _describe(axes, f"Bars of failed tasks by exception: {listed or 'no failure'}.")
 
 
 def plot_workflow(tasks: pd.DataFrame, *, axes: Axes | None = None) -> Axes:
@@ -214,7 +154,7 @@ def plot_workflow(tasks: pd.DataFrame, *, axes: Axes | None = None) -> Axes:
     for state, some in tasks.groupby("status", sort=False):
         color, hatch = UNSTORED if state == NO_ROW else STYLES.get(state, OTHER)
         boxes = axes.barh(some["row"], 0.7, 0.5, some["step"] - 0.35, label=state)
-        plt.setp(boxes, facecolor=color, hatch=hatch, edgecolor="white")
+        plt.setp(boxes, facecolor=color, hatch=hatch, edgecolor=EDGE)
     paper = {"facecolor": "white", "edgecolor": "none", "pad": 2}
     for step, row, name, before in tasks[["step", "row", "name", "after"]].itertuples(index=False):
         axes.text(step, row, name, ha="center", va="center", bbox=paper)
@@ -251,7 +191,7 @@ def text_alternative(axes: Axes) -> str:
 
 
 def show(axes: Axes) -> None:
-    """Put a plot on the notebook's page, with its text alternative.
+    """Put a plot on the notebook's page, and under it, for everybody, what it says in words.
 
     Parameters
     ----------
@@ -275,6 +215,8 @@ def show(axes: Axes) -> None:
         metadata={"image/png": {"alt": text}},
         raw=True,
     )
+    # JupyterLab gives an image no alternative text, so the words stand where all can read them.
+    display({"text/html": f"<p><em>{html.escape(text)}</em></p>", "text/plain": text}, raw=True)
 
 
 def _new_axes() -> Axes:
