@@ -1,5 +1,6 @@
 """The notebooks keep to the rules of course_checks, and each rule notices when one does not."""
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -53,6 +54,13 @@ def test_pytest_compares_outputs_with_the_rules_of_the_tool(pytestconfig: pytest
     assert not options.nbval_lax
     assert options.nbval_sanitize_with == str(RULES)
     assert options.nbval_cell_timeout <= 300
+
+
+def test_one_module_knows_what_nbval_does_not_make_public() -> None:
+    sources = [path for folder in ("tutorial", "tests") for path in (COURSE / folder).rglob("*.py")]
+    imports = re.compile(r"^\s*(from|import) nbval\b", re.MULTILINE)
+    found = [path.name for path in sources if imports.search(path.read_text(encoding="utf-8"))]
+    assert found == ["outputs.py"]
 
 
 def test_the_sanitizer_hides_little() -> None:

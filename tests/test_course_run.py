@@ -16,6 +16,7 @@ from nbformat.v4 import new_code_cell, new_notebook, new_output
 from processes import ENDING
 
 from tutorial.commands.execute import canonical, serialize
+from tutorial.servers import VARIABLES
 from tutorial.workspace import COURSE
 
 MARK = "COURSE_TEST_RUN"  # every process of a run inherits this variable
@@ -156,3 +157,17 @@ def test_what_a_run_leaves_is_seen(course: Path) -> None:
     assert "time.sleep(900)" in left[1]
     for process in marked(course):
         process.kill()
+
+
+def test_a_cell_that_needs_a_missing_server_is_skipped_in_whatever_folder_pytest_starts(
+    course: Path, tmp_path: Path
+) -> None:
+    path = write(course, "12-servers", ("2 + 3", "6"))
+    notebook = nbformat.read(path, as_version=4)
+    notebook.cells[1].metadata["tags"] = ["needs-rabbitmq"]
+    nbformat.write(notebook, path)
+    command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-n0", str(path)]
+    environment = run_environment(course)
+    environment.pop(VARIABLES["rabbitmq"], None)
+    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True)
+    assert "1 passed, 1 skipped" in done.stdout, done.stdout + done.stderr
