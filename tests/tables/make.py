@@ -39,6 +39,11 @@ VERSIONS = {
 }
 EXTENDED = {"result_extended": True}
 NEW_YORK = {"timezone": "America/New_York"}
+# django-celery-results: the Python, and Celery and Django of its time.
+DJANGO_VERSIONS = {
+    "2.4.0": ("3.9", "celery==5.2.7 kombu==5.2.4 django==3.2.25"),
+    "2.6.0": ("3.13", "celery==5.6.3 kombu==5.6.2 django==6.1.3 psycopg2-binary==2.9.11"),
+}
 # A name: Celery's settings, which tasks, and on which databases.
 TABLES = {
     "json": (EXTENDED, "all", "sqlite postgresql mariadb"),
@@ -57,49 +62,65 @@ TABLES = {
 def main(versions):
     """Make the tables of some versions, or of all."""
     FOLDER.mkdir(exist_ok=True)
-    shutil.copy(HERE / "shop.py", FOLDER)
-    for version in versions or VERSIONS:
-        python = environment(version)
+    for name in ("shop.py", "django_tables.py"):
+        shutil.copy(HERE / name, FOLDER)
+    for version in [version for version in VERSIONS if not versions or version in versions]:
+        python = environment(f"celery=={version}", *VERSIONS[version])
         (HERE / version).mkdir(exist_ok=True)
         for name, (settings, tasks, kinds) in TABLES.items():
             for kind in kinds.split():
                 print(version, name, kind, flush=True)
                 MAKERS[kind](python, name, settings, tasks, HERE / version)
+    if not versions or "django" in versions:
+        make_django()
 
 
-def environment(version):
-    """Return the Python of a version of Celery, installed if need be."""
-    folder = FOLDER / f"celery-{version}"
+def environment(package, number, others):
+    """Return the Python of an environment with a package, installed if need be."""
+    folder = FOLDER / package.replace("==", "-")
     python = folder / "bin" / "python"
     if not python.exists():
-        number, others = VERSIONS[version]
         run("uv", "venv", "--quiet", "--python", number, folder)
-        packages = [f"celery=={version}", *others.split(), "pyyaml", "msgpack", "tzdata"]
+        packages = [package, *others.split(), "pyyaml", "msgpack", "tzdata"]
         run("uv", "pip", "install", "--quiet", "--python", python, *packages)
     return python
 
 
-def store(python, url, name, settings, tasks):
+def store(python, backend, name, settings, tasks):
     """Let a worker of a version store its results."""
     zone = "America/New_York" if name.startswith("machine") else "UTC"
     code = "import shop; shop.main()"
+    if backend == "django-db":
+        code = f"import django_tables; {code}"
     environ = {**os.environ, "TZ": zone, "C_FORCE_ROOT": "1", "PYTHONPATH": str(FOLDER)}
     for variable in ("CELERY_BROKER_URL", "CELERY_RESULT_BACKEND"):
         environ.pop(variable, None)
-    command = [python, "-W", "ignore", "-c", code, url, json.dumps(settings), tasks]
+    command = [python, "-W", "ignore", "-c", code, backend, json.dumps(settings), tasks]
     with (FOLDER / "log").open("w") as log:
         run(*command, cwd=FOLDER, env=environ, stdout=log, stderr=log, timeout=300)
 
 
-def make_sqlite(python, name, settings, tasks, folder):
+def make_sqlite(python, name, settings, tasks, folder, backend="db+sqlite:///results.db"):
     """Make an SQLite file."""
     (FOLDER / "results.db").unlink(missing_ok=True)
-    store(python, "sqlite:///results.db", name, settings, tasks)
+    store(python, backend, name, settings, tasks)
     connection = sqlite3.connect(FOLDER / "results.db")
     connection.execute("PRAGMA page_size = 1024")
     connection.execute("VACUUM")
     connection.close()
     (FOLDER / "results.db").replace(folder / f"{name}.db")
+
+
+def make_django():
+    """Make SQLite files of django-celery-results."""
+    for version, (number, others) in DJANGO_VERSIONS.items():
+        python = environment(f"django-celery-results=={version}", number, others)
+        folder = HERE / f"django-celery-results-{version}"
+        folder.mkdir(exist_ok=True)
+        for name in ("json", "pickle"):
+            print(folder.name, name, flush=True)
+            settings, tasks, _kinds = TABLES[name]
+            make_sqlite(python, name, settings, tasks, folder, "django-db")
 
 
 def make_postgresql(python, name, settings, tasks, folder):
@@ -113,7 +134,7 @@ def make_postgresql(python, name, settings, tasks, folder):
         connection.execute(sa.text(f"ALTER DATABASE {DATABASE} SET timezone = '{zone}'"))
         url = url.set(drivername="postgresql", database=DATABASE)
         plain = url.render_as_string(hide_password=False)
-        store(python, plain, name, settings, tasks)
+        store(python, f"db+{plain}", name, settings, tasks)
         dump = run("pg_dump", "--inserts", "--no-owner", plain, capture_output=True, text=True)
         connection.execute(sa.text(f"DROP DATABASE {DATABASE}"))
     kept = [line for line in dump.stdout.splitlines() if not line.startswith(("--", "\\"))]
@@ -128,7 +149,7 @@ def make_mariadb(python, name, settings, tasks, folder):
     with server.connect() as connection:
         connection.execute(sa.text(f"CREATE OR REPLACE DATABASE {DATABASE} CHARSET utf8mb4"))
         url = url.set(drivername="mysql+pymysql", database=DATABASE)
-        store(python, url.render_as_string(hide_password=False), name, settings, tasks)
+        store(python, f"db+{url.render_as_string(hide_password=False)}", name, settings, tasks)
         where = [f"--host={url.host}", f"--port={url.port}", f"--user={url.username}"]
         options = ["--compact", "--hex-blob", "--skip-extended-insert", "--single-transaction"]
         environ = {**os.environ, "MYSQL_PWD": url.password or ""}

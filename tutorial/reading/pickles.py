@@ -1,8 +1,9 @@
 """Read plain values from a pickle, without running anything.
 
 Until version 5.6 Celery pickled every result, whatever ``result_serializer`` said. To unpickle is
-to run a program that somebody stored. `read_pickle` only reads that program: `pickletools.genops`
-lists its instructions and runs none of them, and the machine below follows those of a closed list.
+to run a program that somebody stored. `read_pickle` only reads that program: `pickletools` knows
+the instructions and how their arguments are written, and the machine below follows those of a
+closed list.
 
 Some of the instructions name a class and apply it to arguments. The machine imports no class and
 calls none: it writes down the name and the arguments, in a `_Made`. A closed list of recipes,
@@ -15,13 +16,15 @@ so often that the value would fill the memory, so the value is built last, and i
 
 import builtins
 import datetime as dt
+import io
 import pickletools
 import sys
 from collections import Counter, OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from decimal import Decimal
-from typing import Any
+from functools import cache
+from typing import IO, Any
 from uuid import UUID
 from zoneinfo import ZoneInfo, available_timezones
 
@@ -97,7 +100,7 @@ def _read(raw: bytes, is_exception: Callable[["_Name"], bool]) -> Any:
             raise ValueError(f"it is larger than {LARGEST:,} bytes")
         note = _Machine().follow(raw)
         builder = _Builder(min(MEMORY, GROWTH * len(raw)))
-        if isinstance(note, _Made) and is_exception(note.name):
+        if isinstance(note, _Made) and not note.new and is_exception(note.name):
             return builder.exception(note)
         return builder.build(note)
     except Exception as error:  # of any kind: anybody may have written these bytes
@@ -129,6 +132,7 @@ class _Made:
 
     name: _Name
     arguments: Any
+    new: bool = False  # by the class's __new__, as no exception is
     state: Any = None
     items: list[Any] = field(default_factory=list)
 
@@ -142,19 +146,15 @@ class _Machine:
 
     def follow(self, raw: bytes) -> Any:
         """Return the note on the pickled value."""
-        for opcode, argument, position in pickletools.genops(raw):
-            assert position is not None
-            if opcode.name == "STOP":
-                if position != len(raw) - 1 or len(self.stack) != 1:
-                    raise ValueError("it does not end where it should")
-                return self.pop()
-            if opcode.name in PLAIN:
-                self.stack.append(argument)
-            elif opcode.name in STEPS:
-                STEPS[opcode.name](self, argument)
-            elif opcode.name not in IGNORED:
-                raise ValueError(f"its instruction {opcode.name} is not one of a plain value")
-        raise ValueError("it has no end")
+        file = io.BytesIO(raw)
+        while (code := file.read(1)) not in (STOP, b""):
+            if code not in INSTRUCTIONS:
+                raise ValueError(f"it has an instruction, {code!r}, that no plain value needs")
+            read, step = INSTRUCTIONS[code]
+            step(self, read(file))
+        if not code or file.read(1) or len(self.stack) != 1:
+            raise ValueError("it does not end where it should")
+        return self.pop()
 
     def pop(self) -> Any:
         """Take the last value."""
@@ -185,16 +185,14 @@ class _Machine:
         self.stack.append(value)
         self.memo[len(self.memo) if place is None else place] = value
 
-    def made(self, name: Any, arguments: Any) -> None:
-        """Note what a call would make."""
+    def make(self, _argument: None, new: bool = False) -> None:
+        """Note a call of the class or function that stands before the arguments."""
+        arguments, name = self.pop(), self.pop()
+        if isinstance(name, _Made):
+            name = _method(name)
         if not isinstance(name, _Name):
             raise ValueError("it calls what has no name")
-        self.stack.append(_Made(name, arguments))
-
-    def make(self, _argument: None) -> None:
-        """Note a call of the class or function before the arguments."""
-        arguments = self.pop()
-        self.made(self.pop(), arguments)
+        self.stack.append(_Made(name, arguments, new))
 
     def name(self, argument: str | None) -> None:
         """Note a name; STACK_GLOBAL has it on the stack, and GLOBAL in the argument."""
@@ -255,18 +253,20 @@ def _latin(items: list[Any]) -> str:
     return items[0]
 
 
-PLAIN = {
-    *("BININT", "BININT1", "BININT2", "FLOAT", "BINFLOAT"),
-    *("UNICODE", "SHORT_BINUNICODE", "BINUNICODE", "BINUNICODE8"),
-    *("BINBYTES", "SHORT_BINBYTES", "BINBYTES8"),
-}
-IGNORED = {"PROTO", "FRAME"}
+def _keep(machine: _Machine, argument: Any) -> None:
+    machine.stack.append(argument)
+
+
 STEPS: dict[str, Callable[[_Machine, Any], None]] = {
-    "NONE": lambda machine, _: machine.stack.append(None),
+    **dict.fromkeys(["PROTO", "FRAME"], lambda _machine, _argument: None),
+    "NONE": _keep,
     "NEWTRUE": lambda machine, _: machine.stack.append(True),
     "NEWFALSE": lambda machine, _: machine.stack.append(False),
+    **dict.fromkeys(["BININT", "BININT1", "BININT2", "FLOAT", "BINFLOAT"], _keep),
     **dict.fromkeys(["INT", "LONG", "LONG1", "LONG4"], _number),
-    **dict.fromkeys(["STRING", "BINSTRING", "SHORT_BINSTRING"], _python2_text),
+    **dict.fromkeys(["UNICODE", "SHORT_BINUNICODE", "BINUNICODE", "BINUNICODE8"], _keep),
+    **dict.fromkeys(["BINSTRING", "SHORT_BINSTRING"], _python2_text),
+    **dict.fromkeys(["BINBYTES", "SHORT_BINBYTES", "BINBYTES8"], _keep),
     "BYTEARRAY8": lambda machine, raw: machine.stack.append(bytes(raw)),
     "MARK": lambda machine, _: machine.stack.append(MARK),
     "EMPTY_LIST": _push(list, 0),
@@ -294,8 +294,18 @@ STEPS: dict[str, Callable[[_Machine, Any], None]] = {
     "GLOBAL": _Machine.name,
     "STACK_GLOBAL": _Machine.name,
     "REDUCE": _Machine.make,
-    "NEWOBJ": _Machine.make,
+    "NEWOBJ": lambda machine, _: machine.make(None, new=True),
     "BUILD": _Machine.set_state,
+}
+STOP = b"."
+# The byte of each instruction, with what reads its argument and what follows it.
+INSTRUCTIONS: dict[bytes, tuple[Callable[[IO[bytes]], Any], Callable[[_Machine, Any], None]]] = {
+    opcode.code.encode("latin-1"): (
+        opcode.arg.reader if opcode.arg else lambda _file: None,
+        STEPS[opcode.name],
+    )
+    for opcode in pickletools.opcodes
+    if opcode.name in STEPS
 }
 
 
@@ -353,7 +363,7 @@ class _Builder:
 
     def _message(self, note: Any) -> Any:
         """Return an argument of an exception; one that is itself an exception as text."""
-        if not isinstance(note, _Made) or not _may_be_exception(note.name):
+        if not isinstance(note, _Made) or note.new or not _may_be_exception(note.name):
             return self.build(note)
         self.depth += 1
         if self.depth > DEPTH:
@@ -371,6 +381,15 @@ class _Builder:
             if not isinstance(argument, kind):
                 raise ValueError(f"{note.name} has other arguments than usual")
         return list(arguments)
+
+
+def _method(note: _Made) -> _Name | None:
+    """Return the name that ``getattr`` would find for ZoneInfo, which is made by a method."""
+    parts = _items(note.arguments)
+    known = len(parts) == 2 and isinstance(parts[0], _Name) and isinstance(parts[1], str)
+    if str(note.name) not in ("builtins.getattr", "__builtin__.getattr") or not known:
+        return None
+    return _Name(parts[0].module, f"{parts[0].attribute}.{parts[1]}")
 
 
 def _is_known_exception(name: _Name) -> bool:
@@ -445,7 +464,8 @@ def _datetime(note: _Made, builder: _Builder) -> dt.datetime:
     month, fold = raw[2] & 127, raw[2] >> 7
     year = int.from_bytes(raw[:2], "big")
     microsecond = int.from_bytes(raw[7:], "big")
-    return dt.datetime(year, month, *raw[3:7], microsecond, zone, fold=fold)
+    day, hour, minute, second = raw[3:7]
+    return dt.datetime(year, month, day, hour, minute, second, microsecond, zone, fold=fold)
 
 
 def _date(note: _Made, builder: _Builder) -> dt.date:
@@ -456,7 +476,8 @@ def _date(note: _Made, builder: _Builder) -> dt.date:
 def _time(note: _Made, builder: _Builder) -> dt.time:
     raw, zone = _date_parts(note, builder, 6)
     microsecond = int.from_bytes(raw[3:], "big")
-    return dt.time(raw[0] & 127, *raw[1:3], microsecond, zone, fold=raw[0] >> 7)
+    hour, fold = raw[0] & 127, raw[0] >> 7
+    return dt.time(hour, raw[1], raw[2], microsecond, zone, fold=fold)
 
 
 def _timedelta(note: _Made, builder: _Builder) -> dt.timedelta:
@@ -480,9 +501,14 @@ def _pytz_zone(note: _Made, builder: _Builder) -> dt.timezone:
     return dt.timezone(dt.timedelta(seconds=arguments[1]), arguments[3])
 
 
+@cache
+def _zone_names() -> set[str]:
+    return available_timezones()
+
+
 def _zone(note: _Made, builder: _Builder) -> ZoneInfo:
-    name, *_ = builder.arguments(note, str, bool)
-    if name not in available_timezones():
+    name, *_ = builder.arguments(note, str, int)
+    if name not in _zone_names():
         raise ValueError(f"there is no time zone {name[:80]!r}")
     return ZoneInfo(name)
 
