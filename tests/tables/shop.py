@@ -160,13 +160,21 @@ def save_group():
     return result.results
 
 
+def is_stored(result):
+    """Return whether a task has ended."""
+    try:
+        return result.ready()
+    except Exception:  # YAML stores values that it then does not read
+        return True
+
+
 def send():
     """Send everything; when it is stored, take the worker down."""
     waiting = send_times() + save_group()
     if WHAT == "all":
         waiting += send_all()
     for result in waiting:
-        while not result.ready():
+        while not is_stored(result):
             time.sleep(0.05)
     crash.apply_async(task_id="started")
 

@@ -21,6 +21,7 @@ import pyarrow.compute as pc
 from kombu.utils.json import object_hook
 
 from tutorial.reading.moments import UTC, to_utc
+from tutorial.reading.pickles import read_pickle
 
 # The states in the order of a task's life; a state of somebody's own comes after them.
 LIFE = ["PENDING", "RECEIVED", "STARTED", "RETRY", "SUCCESS", "FAILURE", "REVOKED"]
@@ -205,9 +206,17 @@ class Json:
             try:
                 decoded.append(self._decode(raw))
             except Exception:  # one value, whatever is wrong with it, loses no other
-                decoded.append(raw)
-                bad.append(place)
+                value, good = self._from_pickle(raw)
+                decoded.append(value)
+                bad += [] if good else [place]
         return decoded, bad
+
+    def _from_pickle(self, raw: bytes) -> tuple[Any, bool]:
+        """Return the value of a pickle, which older versions stored whatever the serializer."""
+        try:
+            return (read_pickle(raw), True) if raw[:1] == PICKLE else (raw, False)
+        except ValueError:
+            return raw, False
 
     def missing(self) -> np.ndarray:
         """Return for each row whether nothing is stored there."""

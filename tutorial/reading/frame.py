@@ -11,6 +11,7 @@ import pyarrow as pa
 from celery import states
 
 from tutorial.reading.decoding import Dates, Json, Words, decode, decode_json, to_arrow
+from tutorial.reading.pickles import read_exception
 
 WRAPPER = "UnpickleableExceptionWrapper"  # of celery.utils.serialization
 DERIVED = ("exception", "undecodable")  # columns of a frame that no table has
@@ -62,7 +63,7 @@ class FrameBuilder:
         if self.doubtful_pickles:
             sources.append("result")
         if "result" in [*self.names, *sources] and "kwargs" in self.kinds:
-            sources.append("kwargs")
+            sources += ["status", "kwargs"]
         return sources
 
     def _start(self) -> None:
@@ -98,11 +99,14 @@ class FrameBuilder:
         pandas.DataFrame
         """
         self._doubt()
-        undecodable = self._undecodable() if "undecodable" in self.names else None
         done = {name: column.finish() for name, column in self._columns.items()}
-        if "exception" in self.names:
-            done["exception"] = _exceptions(done["status"], done["result"])
-        done["undecodable"] = undecodable
+        if "status" in done and "result" in done:
+            failed = done["status"].isin(list(states.EXCEPTION_STATES))
+            if self.decode:
+                self._read_exceptions(failed, done["result"])
+            done["exception"] = _exceptions(failed, done["result"])
+        if "undecodable" in self.names:
+            done["undecodable"] = self._undecodable()
         index = pd.RangeIndex(self.size)
         self._start()
         return pd.DataFrame({name: done[name] for name in self.names}, index=index, copy=False)
@@ -124,9 +128,22 @@ class FrameBuilder:
             return
         digits = np.array(result.digits)
         foreign = np.isin(digits, kwargs.bad)
-        if len(result.bad) > len(result.pickles):
+        if set(result.bad) - set(result.pickles):
             foreign |= kwargs.missing()[digits]
         result.restore(digits[foreign].tolist())
+
+    def _read_exceptions(self, failed: np.ndarray, results: pd.Series) -> None:
+        """Read pickled exceptions of custom classes, which are such only where a task failed."""
+        column = self._columns["result"]
+        bad = []
+        for row in column.bad:
+            try:
+                if not failed[row]:
+                    raise ValueError
+                results.iat[row] = read_exception(results.iat[row])
+            except (ValueError, TypeError):
+                bad.append(row)
+        column.bad = bad
 
     def _undecodable(self) -> pd.Categorical:
         notes: list[Any] = [None] * self.size
@@ -142,10 +159,9 @@ def _categorical(values: Sequence[Any]) -> pd.Categorical:
     return words.finish()
 
 
-def _exceptions(status: pd.Categorical, result: pd.Series) -> pd.Categorical:
+def _exceptions(failed: np.ndarray, result: pd.Series) -> pd.Categorical:
     """Return the type of the exception of each task that has one."""
-    failed = status.isin(list(states.EXCEPTION_STATES))
-    names = np.full(len(status), None, object)
+    names = np.full(len(result), None, object)
     names[failed] = [_exception_type(value) for value in result[failed]]
     return _categorical(names.tolist())
 
