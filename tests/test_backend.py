@@ -290,8 +290,10 @@ def test_reading_never_unpickles(engine: sa.Engine, tmp_path: Path) -> None:
     update = sa.text("UPDATE celery_taskmeta SET result = :result")
     with engine.begin() as connection:
         connection.execute(update, {"result": pickle.dumps(Payload())})
-    with pytest.raises(DecodeError):
-        _ = app.AsyncResult("planted").state
+    assert app.AsyncResult("planted").state == "SUCCESS"
+    for read in (lambda result: result.result, lambda result: result.get(timeout=9)):
+        with pytest.raises(DecodeError, match=r"^The pickle cannot be read safely: it calls "):
+            read(app.AsyncResult("planted"))
     assert not (tmp_path / "code has run").exists()
 
     stock = Celery("myapp", backend="db+" + engine.url.render_as_string(hide_password=False))

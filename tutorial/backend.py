@@ -13,11 +13,13 @@ from celery import Celery, states
 from celery.exceptions import ImproperlyConfigured, TimeoutError
 from celery.utils.imports import symbol_by_name
 from celery.utils.log import get_logger
+from kombu.exceptions import ContentDisallowed, DecodeError
 from kombu.utils.encoding import ensure_bytes
 from sqlalchemy.exc import DatabaseError
 from sqlalchemy.orm import Session, sessionmaker
 
 from tutorial.database import configure_engine, make_engine
+from tutorial.reading.pickles import read_exception, read_pickle
 from tutorial.storing import StoringBackend
 
 SHORTEST_NAP = 0.0005  # seconds between the first looks for a result
@@ -26,15 +28,16 @@ NEEDED = {"task_id", "status", "result", "date_done"}  # each Celery has made th
 
 T = TypeVar("T")
 logger = get_logger(__name__)
+PICKLE = b"\x80"  # the first byte of every pickle that Celery stored; no text in UTF-8 has it
 _shared: WeakValueDictionary[sa.URL, sa.Engine] = WeakValueDictionary()
 
 
 class EngineBackend(StoringBackend):
     """Celery's database result backend, with one engine in place of a new one for each call.
 
-    It stores the same rows. The engine's pool gives a connection to each thread that needs one,
-    and a forked child opens its own. The course's configuration has Celery use it for every
-    address that begins with ``db+``::
+    It stores the same rows, and reads those of older versions without unpickling them. The
+    engine's pool gives a connection to each thread that needs one, and a forked child opens its
+    own. The course's configuration has Celery use it for every address that begins with ``db+``::
 
         override_backends = {"db": "tutorial.backend:EngineBackend"}
 
@@ -259,9 +262,86 @@ class EngineBackend(StoringBackend):
         del self._select_task
         return True
 
+    def decode(self, payload: Any) -> Any:
+        """Decode what is stored; of a pickle, as older versions stored it, only plain values.
+
+        Parameters
+        ----------
+        payload : bytes, str or None
+
+        Returns
+        -------
+        object
+
+        Raises
+        ------
+        kombu.exceptions.DecodeError
+            If it cannot be decoded, or not safely.
+        """
+        try:
+            return super().decode(payload)
+        except Exception as error:
+            if not isinstance(payload, bytes) or not payload.startswith(PICKLE):
+                raise
+            try:
+                return read_pickle(payload)
+            except ValueError as unsafe:
+                raise DecodeError(str(unsafe)) from error
+
     def _decode_stored_result(self, payload: bytes | None) -> Any:
         # The stock backend unpickles what it cannot decode, and a pickle can run any code.
         return self.decode(payload)
+
+    def _get_task_meta_for(self, task_id: str) -> Any:
+        try:
+            return super()._get_task_meta_for(task_id)
+        except (DecodeError, ContentDisallowed):
+            return self.meta_from_decoded(self._readable_meta(task_id))
+
+    def _readable_meta(self, task_id: str) -> "_ReadableMeta":
+        """Decode each column of a task alone, so that the others answer if one is unreadable."""
+        row = self._run(lambda connection: self._row(connection, task_id))._asdict()
+        row.pop("stamps", None)
+        failed = row["status"] in self.EXCEPTION_STATES
+        for name in {"result", "args", "kwargs", "children"} & row.keys():
+            try:
+                row[name] = self.decode(row[name])
+            except (DecodeError, ContentDisallowed) as error:
+                exception = failed and name == "result"
+                row[name] = _exception(row[name], error) if exception else _Unreadable(str(error))
+        return _ReadableMeta(row)
+
+
+@dataclass(frozen=True)
+class _Unreadable:
+    """A value that cannot be decoded."""
+
+    reason: str
+
+
+class _ReadableMeta(dict[str, Any]):
+    """What is known of a task. A value that cannot be decoded raises when it is asked for."""
+
+    def __getitem__(self, key: str) -> Any:
+        value = super().__getitem__(key)
+        if isinstance(value, _Unreadable):
+            raise DecodeError(value.reason)
+        return value
+
+    def get(self, key: str, default: Any = None) -> Any:
+        """Return a value, as ``[]`` does."""
+        try:
+            return self[key]
+        except KeyError:
+            return default
+
+
+def _exception(payload: Any, error: Exception) -> Any:
+    """Return the pickled exception of a custom class, or the error that it cannot be read."""
+    try:
+        return read_exception(payload)
+    except (ValueError, TypeError):
+        return DecodeError(str(error))
 
 
 @dataclass(frozen=True)

@@ -134,7 +134,8 @@ def make_postgresql(python, name, settings, tasks, folder):
         connection.execute(sa.text(f"ALTER DATABASE {DATABASE} SET timezone = '{zone}'"))
         url = url.set(drivername="postgresql", database=DATABASE)
         plain = url.render_as_string(hide_password=False)
-        store(python, f"db+{plain}", name, settings, tasks)
+        backend = url.set(drivername="db+postgresql+psycopg2")
+        store(python, backend.render_as_string(hide_password=False), name, settings, tasks)
         dump = run("pg_dump", "--inserts", "--no-owner", plain, capture_output=True, text=True)
         connection.execute(sa.text(f"DROP DATABASE {DATABASE}"))
     kept = [line for line in dump.stdout.splitlines() if not line.startswith(("--", "\\"))]
