@@ -70,7 +70,7 @@ def test_engine_backend_answers_as_the_stock_backend(
                 assert getattr(one, name) == getattr(other, name), (task_id, name)
         group = GroupResult.restore("group", app=ours)
         assert [result.id for result in group.results] == ["member-1", "member-2"]
-        # The stock backend unpickles a group with the database that it was stored in, not with ours.
+        # The stock backend asks the database whose URL is in the pickle for the members.
         assert group.get(timeout=60) == [ours.AsyncResult(r.id).result for r in group.results]
         stock.backend.session_manager.invalidate(stock.backend.url)
 
