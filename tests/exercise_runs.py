@@ -76,7 +76,7 @@ def run(notebook: str, answers: Mapping[int, Answers], home: Path) -> dict[str, 
 def main(notebook: str, answers: dict[str, list[list[str]]]) -> None:
     from tutorial.exercises import checking
 
-    patience = checking.PATIENCE
+    time_limit = checking.TIME_LIMIT
     outcomes = unsolved(notebook)
     namespace: dict[str, Any] = {}
     answer_cell = ""
@@ -86,7 +86,7 @@ def main(notebook: str, answers: dict[str, list[list[str]]]) -> None:
         elif answer_cell and (check := CHECK.match(cell)):
             number = check[1]
             # A check that waits for what never comes need not do so for long.
-            for checking.PATIENCE, given in zip((1.0, patience), answers[number], strict=True):
+            for checking.TIME_LIMIT, given in zip((1.0, time_limit), answers[number], strict=True):
                 for answer in given:
                     answered = with_answer(answer_cell, answer)
                     outcomes[number].append(attempt(answered, cell, namespace))

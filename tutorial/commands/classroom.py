@@ -21,13 +21,21 @@ from tutorial.exercises.checking import SOURCES
 CONFIGURATION = EXERCISES / "nbgrader_config.py"
 SOLUTION = "### BEGIN SOLUTION"
 CHECK = r"exercise_(\d+)\.check\((.*)\)"
-# A class's own check: the learner's cells cannot have changed it, and the learner does not see it.
+# A class's own check. The cells before it may have changed what the course has in memory, so all of
+# that is loaded again, and not from the learner's folder. Learners do not see it.
 HIDDEN = """\
 exercise_{number}.check({answers})
 ### BEGIN HIDDEN TESTS
-from tutorial.exercises.checking import as_delivered
+import sys
 
-_ = as_delivered(exercise_{number}).verify({answers})
+sys.path[:] = [place for place in sys.path if place]
+theirs = {{name: sys.modules.pop(name) for name in [*sys.modules] if name.startswith("tutorial")}}
+try:
+    from tutorial.exercises.grading import verify
+
+    verify("{chapter}", {number}, {answers})
+finally:
+    sys.modules.update(theirs)
 ### END HIDDEN TESTS"""
 
 
@@ -85,7 +93,8 @@ def mark(notebook: NotebookNode, name: str) -> NotebookNode:
         elif answer_cell and (found := re.match(CHECK, cell.source)):
             number, answers = found.groups()
             exercise = own[f"exercise_{number}"]
-            cell.source = HIDDEN.format(number=number, answers=answers)
+            chapter = exercise.name.partition("-")[0]
+            cell.source = HIDDEN.format(number=number, answers=answers, chapter=chapter)
             cell.metadata.nbgrader = _facts(f"{exercise.name}-check", points=exercise.points)
             answer_cell.metadata.nbgrader = _facts(f"{exercise.name}-answer")
             answer_cell = None

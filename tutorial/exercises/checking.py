@@ -1,7 +1,6 @@
 """An exercise: a check that names the learner's own mistake, hints in steps, and a solution."""
 
 import _thread
-import importlib
 import inspect
 import json
 import re
@@ -10,16 +9,18 @@ import sys
 import threading
 import time
 import traceback
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
 from types import CodeType
 from typing import Any
 
+import numpy as np
 from celery.exceptions import ImproperlyConfigured
 
 from tutorial.workspace import COURSE, SOLVED, home
 
-PATIENCE = 10.0  # seconds that a check waits, for a result or for the learner's function
+TIME_LIMIT = 10.0  # seconds that a check waits for a result, or for the learner's function
 SOURCES = COURSE / "notebooks" / "exercises" / "source"
 
 
@@ -39,7 +40,7 @@ class NotAttempted(NotSolved):
     title = "Not attempted"
 
 
-class Wrong(NotSolved):
+class WrongAnswer(NotSolved):
     """The answer is not right; the message names the mistake."""
 
     title = "Wrong"
@@ -85,7 +86,7 @@ class Exercise:
         ------
         NotAttempted
             If one of them is still None, or a function that does nothing.
-        Wrong
+        WrongAnswer
             If they are not right.
         YourCodeRaised
             If a function of the learner's raised an exception.
@@ -114,7 +115,14 @@ class Exercise:
         NotSolved
             As `check` does.
         """
-        names = inspect.signature(self.function).parameters
+        names = list(inspect.signature(self.function).parameters)
+        own_name = self.function.__name__
+        if len(answers) != len(names):
+            given = f"{len(answers) or 'none'} {'was' if len(answers) == 1 else 'were'} given"
+            raise NotSolved(
+                f"The check takes {len(names)} answer{'s' * (len(names) > 1)}, but {given}: "
+                f"run {own_name}.check({', '.join(names)})."
+            )
         missing = [
             f"`{name}`"
             for name, answer in zip(names, answers, strict=True)
@@ -122,18 +130,15 @@ class Exercise:
         ]
         if missing:
             raise NotAttempted(
-                f"{' and '.join(missing)} must still be made. "
-                f"{self.function.__name__}.hint() helps to begin."
+                f"{' and '.join(missing)} {'are' if len(missing) > 1 else 'is'} still missing. "
+                f"{own_name}.hint() helps you to begin."
             )
         try:
             return self.function(*answers)
         except NotSolved:
             raise
         except Exception as error:
-            raise Wrong(
-                "The check could not use the answer, "
-                f"it met {type(error).__name__}: {first_line(error)}"
-            ) from error
+            raise WrongAnswer(_unusable(error)) from error
 
     def hint(self) -> None:
         """Print the next hint."""
@@ -141,7 +146,7 @@ class Exercise:
         self._hints_given = number
         print(f"Hint {number} of {len(self.hints)}: {self.hints[number - 1]}")
         if number == len(self.hints):
-            print(f"It was the last one. {self.function.__name__}.solution() shows a solution.")
+            print(f"That was the last hint. {self.function.__name__}.solution() shows a solution.")
 
     def solution(self) -> None:
         """Print a solution: the one that the tests run."""
@@ -201,47 +206,60 @@ def is_attempted(answer: Any) -> bool:
     return not (answer is None or answer is ... or (code and is_empty(code)))
 
 
-def call(function: Callable[..., Any], *arguments: Any) -> Any:
-    """Call a function of the learner's, and interrupt it after `PATIENCE`.
+@contextmanager
+def case(description: str) -> Iterator[Callable[..., Any]]:
+    """Say in each message of a ``with`` block which case it is about.
+
+    The block gets the only function that calls the learner's: no message about such a call can do
+    without its case.
 
     Parameters
     ----------
-    function : callable
-    *arguments
-        What it is called with.
+    description : str
+        The case in a few words, such as ``"a task that was never sent"``.
 
-    Returns
-    -------
-    object
-        What it returns.
+    Yields
+    ------
+    callable
+        Takes a function of the learner's and its arguments, and returns what it returns. It raises
+        `YourCodeRaised` if the function raises an exception, and `WrongAnswer` if it is not a
+        function, or if it is still running after `TIME_LIMIT`.
 
     Raises
     ------
-    YourCodeRaised
-        If it raises an exception.
-    Wrong
-        If it is no function, or takes too long.
+    NotSolved
+        What the block raises, with the case before the message.
     """
+    try:
+        yield _call
+    except NotSolved as error:
+        raise type(error)(f"For {description}: {error}") from error.__cause__
+    except Exception as error:
+        raise WrongAnswer(f"For {description}: {_unusable(error)}") from error
+
+
+def _call(function: Callable[..., Any], *arguments: Any) -> Any:
+    """Call a function of the learner's, and interrupt it after `TIME_LIMIT`."""
     if not callable(function):
-        raise Wrong(f"{shown(function)} is no function: the check has nothing to call.")
+        raise WrongAnswer(f"the check has nothing to call: {shown(function)} is not a function.")
     late = threading.Event()
-    timer = threading.Timer(PATIENCE, _interrupt, [late])
+    timer = threading.Timer(TIME_LIMIT, _interrupt, [late])
     timer.start()
     try:
         try:
             return function(*arguments)
         finally:
             timer.cancel()
-    except KeyboardInterrupt:
-        if not late.is_set():  # it was the learner who interrupted
+    except KeyboardInterrupt as interrupt:
+        if not late.is_set():  # the learner has pressed the button
             raise
-        raise Wrong(
-            f"Your function was still running after {PATIENCE:g} seconds: "
-            "does it wait for something that does not come?"
+        raise WrongAnswer(
+            f"your function was still running after {TIME_LIMIT:g} seconds"
+            f"{_place(interrupt, function)}. Is it waiting for something that never comes?"
         ) from None
     except (Exception, SystemExit) as error:
         raise YourCodeRaised(
-            f"{type(error).__name__}: {first_line(error)}{_place(error)}"
+            f"{type(error).__name__}: {first_line(error)}{_place(error, function)}"
         ) from error
 
 
@@ -254,34 +272,80 @@ def _interrupt(late: threading.Event) -> None:
         _thread.interrupt_main()
 
 
-def _place(error: BaseException) -> str:
-    """Return the last line of the learner's code that led to an exception: after our own."""
-    frames = traceback.extract_tb(error.__traceback__)[1:]
-    # The course's own code, installed code, and what that has made.
-    others = (str(COURSE / "tutorial"), sys.prefix, sys.base_prefix, "<string>")
-    own = [frame for frame in frames if not frame.filename.startswith(others)]
-    return f", at the line: {own[-1].line}" if own and own[-1].line else ""
+def _unusable(error: Exception) -> str:
+    """Return the message about an answer with which a check itself has failed."""
+    return (
+        "the check could not use the answer: "
+        f"{type(error).__name__}: {first_line(error)}{_place(error)}"
+    )
+
+
+def _place(error: BaseException, function: Callable[..., Any] | None = None) -> str:
+    """Name the last line of the learner's code that led to an exception.
+
+    Without such a line, as when the answer is a function of a library, name the function.
+    """
+    lines = [
+        frame.line
+        for frame in traceback.extract_tb(error.__traceback__)
+        if frame.line and _is_learners(frame.filename)
+    ]
+    if lines:
+        return f", at the line: {lines[-1]}"
+    return f", in the call of {shown(function)}" if function else ""
+
+
+def _is_learners(filename: str) -> bool:
+    """Tell whether a file is the learner's: neither the course's, nor installed, nor made.
+
+    Compiled libraries, such as parts of SQLAlchemy and pyarrow, name their files by relative paths.
+    """
+    others = (str(COURSE / "tutorial"), sys.prefix, sys.base_prefix)
+    is_cell = filename.startswith("<") and filename != "<string>"
+    return is_cell or (Path(filename).is_absolute() and not filename.startswith(others))
 
 
 def wait_until(condition: Callable[[], Any]) -> bool:
-    """Wait until a condition holds, for `PATIENCE` at most.
+    """Wait until a condition holds, for `TIME_LIMIT` at most.
 
     Parameters
     ----------
     condition : callable
-        It is asked a hundred times a second.
+        It is called a hundred times per second.
 
     Returns
     -------
     bool
         Whether it holds.
     """
-    deadline = time.monotonic() + PATIENCE
+    deadline = time.monotonic() + TIME_LIMIT
     while not condition():
         if time.monotonic() > deadline:
             return False
         time.sleep(0.01)
     return True
+
+
+def expect(found: Any, right: Any, what: str = "") -> None:
+    """Refuse a value that is not the right one, or only claims to be equal to it.
+
+    Parameters
+    ----------
+    found : object
+        What the learner's function has returned.
+    right : object
+        A plain value of Python's.
+    what : str
+        Words to put before the message, such as ``"the host: "``.
+
+    Raises
+    ------
+    WrongAnswer
+        If they are not equal, or not of the same type; a number of NumPy's counts as Python's.
+    """
+    plain = found.item() if isinstance(found, np.generic) else found
+    if type(plain) is not type(right) or plain != right:
+        raise WrongAnswer(f"{what}expected {shown(right)}, got {shown(found)}.")
 
 
 def shown(value: Any) -> str:
@@ -295,7 +359,10 @@ def shown(value: Any) -> str:
     -------
     str
     """
-    text = " ".join(repr(value).split())
+    try:
+        text = " ".join(repr(value).split())
+    except Exception:  # the value is the learner's, and so is its repr
+        text = f"an object of the type {type(value).__name__}"
     return text if len(text) <= 100 else f"{text[:97]}..."
 
 
@@ -311,23 +378,3 @@ def first_line(error: BaseException) -> str:
     str
     """
     return (str(error).splitlines() or [""])[0]
-
-
-def as_delivered(exercise: Exercise) -> Exercise:
-    """Load an exercise again from its file: the cells before may have changed the one in memory.
-
-    The hidden tests of a class use it.
-
-    Parameters
-    ----------
-    exercise : Exercise
-
-    Returns
-    -------
-    Exercise
-        A new one of the same name.
-    """
-    module = exercise.function.__module__
-    for name in [name for name in sys.modules if name.startswith(__package__)]:
-        del sys.modules[name]
-    return vars(importlib.import_module(module))[exercise.function.__name__]

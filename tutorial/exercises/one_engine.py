@@ -1,17 +1,25 @@
 """The exercises of chapter 10: one engine for Celery."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
+from functools import partial
 from typing import Any
 
 import sqlalchemy as sa
 from celery import Celery
 from celery.backends.database import DatabaseBackend
+from celery.backends.database.models import TaskExtended
 from celery.exceptions import ImproperlyConfigured
-from sqlalchemy.orm import Session
 
-from tutorial.exercises.checking import Wrong, YourCodeRaised, call, exercise, shown
-from tutorial.exercises.quiz import Choice, Question
+from tutorial.exercises.checking import (
+    WrongAnswer,
+    YourCodeRaised,
+    case,
+    exercise,
+    expect,
+    first_line,
+    shown,
+)
 from tutorial.exercises.scratch import scratch
 from tutorial.tasks import add
 
@@ -20,7 +28,7 @@ READS = 5  # enough to see a difference
 
 @contextmanager
 def _opened(pool: Any = sa.Pool) -> Iterator[list[int]]:
-    """Note the connections that are opened, by all pools or by an engine's."""
+    """Record the connections that are opened by all pools, or by an engine's."""
     opened: list[int] = []
     listen: tuple[Any, str, Any] = (pool, "connect", lambda *_: opened.append(1))
     sa.event.listen(*listen)
@@ -31,32 +39,57 @@ def _opened(pool: Any = sa.Pool) -> Iterator[list[int]]:
 
 
 @exercise(
-    points=1,
+    points=2,
     hints=[
-        "Celery's argument backend= takes a URL, or something to call, and an engine is neither.",
-        "engine_backend makes something to call of an engine.",
+        "engine_backend turns an engine into what Celery's argument backend= takes.",
+        "A pool does not notice that a server has closed a connection. create_engine has an "
+        "option that makes it test each connection before it hands it out.",
+        "The option is pool_pre_ping=True. NullPool would survive too, but opens a connection for "
+        "each read.",
     ],
 )
-def exercise_1(shop: Celery, engine: sa.Engine) -> str:
-    """See that an app reads its results through the learner's engine."""
-    if not isinstance(shop, Celery):
-        raise Wrong(f"`shop` is {shown(shop)}, and not a Celery app.")
-    try:
-        backend = shop.backend
-    except (TypeError, ValueError, ImproperlyConfigured) as error:
-        raise Wrong(f"Celery cannot make a backend of it: {error}.") from None
-    if not isinstance(backend, DatabaseBackend):
-        raise Wrong(f"`shop` stores nothing in a database: its backend is {shown(backend)}.")
-    bound = _bound(backend)
-    if bound is not engine:
-        other = "a new one for each call" if _bound(backend) is not bound else "one of its own"
-        raise Wrong(f"The backend of `shop` does not use `engine`, but {other}.")
-    with _opened() as opened:
+def exercise_1(make_app: Callable[[sa.URL], Celery]) -> str:
+    """See that an app reads through one engine, which survives that its connections break."""
+    with scratch() as databases, case("a database with one result") as call:
+        task_id = databases.store(add, (20, 22), 42)
+        app = call(make_app, databases.results.url)
+        if not isinstance(app, Celery):
+            raise WrongAnswer(f"expected a Celery app, got {shown(app)}.")
+        try:
+            backend = app.backend
+        except (TypeError, ValueError, ImproperlyConfigured) as error:
+            raise WrongAnswer(f"Celery cannot make a backend of it: {error}.") from None
+        if not isinstance(backend, DatabaseBackend):
+            raise WrongAnswer(f"the backend is not a SQL database, but {shown(backend)}.")
+        engine = _bound(backend)
+        if engine.url != databases.results.url:
+            raise WrongAnswer("the app keeps its results in another database.")
+        if _bound(backend) is not engine:
+            raise WrongAnswer("the backend makes a new engine for each call.")
+        try:
+            _see_reads(backend, engine, task_id)
+        finally:
+            engine.dispose()
+    return f"One engine for {READS} reads, and broken connections are replaced."
+
+
+def _see_reads(backend: DatabaseBackend, engine: Any, task_id: str) -> None:
+    """Read a result, break the connections in the pool as a server does, and read again."""
+    with _opened(engine) as opened:
         for _ in range(READS):
-            backend.get_task_meta("never-sent", cache=False)
-    if len(opened) > 1:
-        raise Wrong(f"{READS} reads have opened {len(opened)} connections.")
-    return f"The backend uses your engine, and {READS} reads need no connection but one."
+            backend.get_task_meta(task_id, cache=False)
+        if len(opened) > 1:
+            raise WrongAnswer(f"{READS} reads have opened {len(opened)} connections.")
+        connection = engine.raw_connection()
+        broken: Any = connection.dbapi_connection
+        connection.close()  # back into the pool
+        broken.close()
+        try:
+            found = backend.get_task_meta(task_id, cache=False)
+        except Exception as error:
+            reason = first_line(getattr(error, "__cause__", None) or error)
+            raise WrongAnswer(f"the connection broke, and the next read failed: {reason}") from None
+    expect(found["result"], 42, "the result: ")
 
 
 def _bound(backend: DatabaseBackend) -> Any:
@@ -73,8 +106,8 @@ def _bound(backend: DatabaseBackend) -> Any:
     hints=[
         'sa.event.listen(engine, "connect", function) calls the function for each new connection '
         "of this engine, with two arguments.",
-        "The function can append to a list, whose length is the answer.",
-        "sa.event.remove takes the same three arguments. In a finally it comes in any case.",
+        "The function can append to a list; the length of the list is the answer.",
+        "sa.event.remove takes the same three arguments. Put it into a finally block.",
     ],
 )
 def exercise_2(count_connections: Callable[[sa.Engine, Callable[[], object]], int]) -> str:
@@ -83,39 +116,29 @@ def exercise_2(count_connections: Callable[[sa.Engine, Callable[[], object]], in
         url = databases.results.url
         keeping, forgetting = sa.create_engine(url), sa.create_engine(url, poolclass=sa.NullPool)
         other = sa.create_engine(url, poolclass=sa.NullPool)
-
-        def counted(engine: sa.Engine, *used: sa.Engine) -> Any:
-            def work() -> None:
-                for each in used:
-                    _ask(each)
-
-            return call(count_connections, engine, work)
-
-        for text, found, right in [
-            ("with NullPool asks 4 times", counted(forgetting, *[forgetting] * 4), 4),
-            ("with NullPool asks 3 times", counted(forgetting, *[forgetting] * 3), 3),
-            ("asks 3 times", counted(keeping, keeping, keeping, keeping), 1),
-            ("whose pool holds a connection asks twice", counted(keeping, keeping, keeping), 0),
-            ("does nothing, and another engine asks", counted(keeping, other), 0),
+        for description, engine, used, right in [
+            ("an engine with NullPool that queries 4 times", forgetting, [forgetting] * 4, 4),
+            ("an engine with NullPool that queries 3 times", forgetting, [forgetting] * 3, 3),
+            ("a new engine that queries 3 times", keeping, [keeping] * 3, 1),
+            ("an engine that has a connection and queries twice", keeping, [keeping] * 2, 0),
+            ("an idle engine, while another engine queries", keeping, [other], 0),
         ]:
-            if type(found) is not int or found != right:
-                raise Wrong(
-                    f"When an engine {text}, the number of opened connections is {right}; "
-                    f"the function returns {shown(found)}."
-                )
+            with case(description) as call:
+                expect(call(count_connections, engine, partial(_query, used)), right)
         _leaves_no_listener(count_connections, forgetting)
         for engine in (keeping, forgetting, other):
             engine.dispose()
-    return "It counts what this engine opens, and leaves no listener behind."
+    return "It counts the connections of this engine, and leaves no listener behind."
 
 
-def _ask(engine: sa.Engine) -> None:
-    with engine.connect() as connection:
-        connection.execute(sa.text("SELECT 1"))
+def _query(engines: Iterable[sa.Engine]) -> None:
+    for engine in engines:
+        with engine.connect() as connection:
+            connection.execute(sa.text("SELECT 1"))
 
 
 def _leaves_no_listener(count: Callable[..., int], engine: sa.Engine) -> None:
-    """Call the function with work that fails, and see that it stops to listen all the same."""
+    """Call the function with work that fails, and see that it stops listening all the same."""
 
     def listeners() -> int:
         return len(engine.pool.dispatch.connect)
@@ -124,51 +147,82 @@ def _leaves_no_listener(count: Callable[..., int], engine: sa.Engine) -> None:
         raise LookupError("the work failed")
 
     before = listeners()
-    call(count, engine, lambda: None)
-    if listeners() > before:
-        raise Wrong(
-            "After the work the function still listens: each call costs more than the last."
-        )
-    with suppress(YourCodeRaised):
-        call(count, engine, fail)
-        raise Wrong("The work raised an exception, and the function has swallowed it.")
-    if listeners() > before:
-        raise Wrong("When the work raises an exception, the function goes on listening.")
+    with case("work that does nothing") as call:
+        call(count, engine, lambda: None)
+        if listeners() > before:
+            raise WrongAnswer("afterwards the function still listens: each call costs more.")
+    with case("work that raises an exception") as call:
+        with suppress(YourCodeRaised):
+            call(count, engine, fail)
+            raise WrongAnswer("the function has swallowed the exception.")
+        if listeners() > before:
+            raise WrongAnswer("afterwards the function still listens.")
+
+
+OLD_COLUMNS = (
+    *("id", "task_id", "status", "result", "date_done", "traceback", "name"),
+    *("args", "kwargs", "worker", "retries", "queue"),
+)
 
 
 @exercise(
     points=2,
     hints=[
-        "self.engine is the engine, and sessionmaker(engine) makes something that makes sessions.",
-        "In an empty database the tables are missing: "
-        "self.session_manager.prepare_models(engine) makes them.",
-        "Each call returns a new session: two threads must not share one.",
+        "sa.inspect(engine).get_columns('celery_taskmeta') lists the columns of the table.",
+        "TaskExtended.__table__.columns are the columns that this Celery expects; each has a name "
+        "and a type.",
+        "ALTER TABLE celery_taskmeta ADD COLUMN name type adds a column; column.type.compile("
+        "engine.dialect) is the type in SQL.",
     ],
 )
-def exercise_3(OneEngine: type[DatabaseBackend], ResultSession: Callable[..., Session]) -> str:
-    """See that a result backend takes its sessions from one engine."""
-    app = Celery("check", set_as_current=False)
-    with scratch() as databases, ExitStack() as sessions:
-        engine = databases.results
-        backend = call(lambda: OneEngine(engine, app=app))
-        first, second = (call(ResultSession, backend) for _ in range(2))
-        for session in (first, second):
-            if not isinstance(session, Session):
-                raise Wrong(f"ResultSession returns {shown(session)}, and not a session.")
-            sessions.callback(session.close)
-        if first is second:
-            raise Wrong("Two calls return the same session, which two threads would then share.")
-        for session in (first, second):
-            if session.get_bind() is not engine:
-                raise Wrong("The session uses another engine than self.engine.")
-        if not sa.inspect(engine).has_table("celery_taskmeta"):
-            raise Wrong("In an empty database there is no table celery_taskmeta: who makes it?")
-        task_id = databases.store(add, (20, 22), 42)
-        with _opened() as opened:
-            found = [backend.get_task_meta(task_id, cache=False) for _ in range(READS)]
-        if len(opened) > 1 or found[-1]["result"] != 42:
-            raise Wrong(f"{READS} reads have opened {len(opened)} connections.")
-    return "It makes the tables, and each session comes from the one engine."
+def exercise_3(upgrade: Callable[[sa.Engine], object]) -> str:
+    """See that a function adds the columns that a table of an older Celery lacks."""
+    right = {column.name: type(column.type) for column in TaskExtended.__table__.columns}
+    for description, missing in {
+        "a table of Celery 5.2": set(right) - set(OLD_COLUMNS),
+        "a table that lacks the column stamps": {"stamps"},
+        "a table that lacks nothing": set(),
+    }.items():
+        with scratch() as databases, case(description) as call:
+            engine = databases.results
+            databases.store(add, (20, 22), 42)
+            _drop_columns(engine, sorted(missing))
+            before = _rows(engine)
+            call(upgrade, engine)
+            _see_columns(engine, right)
+            if [{name: row[name] for name in before[0]} for row in _rows(engine)] != before:
+                raise WrongAnswer("the rows of the table have changed.")
+            call(upgrade, engine)
+            _see_columns(engine, right)
+    return "The table has every column, its rows are as before, and a second upgrade does nothing."
+
+
+def _drop_columns(engine: sa.Engine, names: Sequence[str]) -> None:
+    with engine.begin() as connection:
+        for name in names:
+            connection.exec_driver_sql(f"ALTER TABLE celery_taskmeta DROP COLUMN {name}")
+
+
+def _rows(engine: sa.Engine) -> list[dict[str, Any]]:
+    with engine.connect() as connection:
+        rows = connection.exec_driver_sql("SELECT * FROM celery_taskmeta").mappings()
+        return [dict(row) for row in rows]
+
+
+def _see_columns(engine: sa.Engine, right: dict[str, Any]) -> None:
+    if not sa.inspect(engine).has_table("celery_taskmeta"):
+        raise WrongAnswer("the table celery_taskmeta is gone.")
+    found = {
+        each["name"]: each["type"] for each in sa.inspect(engine).get_columns("celery_taskmeta")
+    }
+    for name in right:
+        if name not in found:
+            raise WrongAnswer(f"the column {name!r} is missing, or was not committed.")
+    if others := set(found) - set(right):
+        raise WrongAnswer(f"Celery has no column {min(others)!r}.")
+    for name in set(right) - set(OLD_COLUMNS):
+        if not isinstance(found[name], sa.LargeBinary):
+            raise WrongAnswer(f"the column {name!r} should be a BLOB, but is {found[name]}.")
 
 
 THREADS = (3, 8)  # fewer and more than the pool keeps by default, which is 5
@@ -178,25 +232,26 @@ THREADS = (3, 8)  # fewer and more than the pool keeps by default, which is 5
     points=3,
     hints=[
         "create_engine has the options pool_size, max_overflow and pool_timeout, in seconds.",
-        "pool_size is the number of connections that are kept, max_overflow the number of those "
-        "that are opened beyond it and closed after use.",
-        "With as many kept as there are threads and max_overflow 0, the pool opens no other.",
+        "pool_size connections are kept; max_overflow more can be opened, and are closed after "
+        "use.",
+        "With pool_size equal to the number of threads and max_overflow=0, the pool opens no more.",
     ],
 )
 def exercise_4(engine_for: Callable[[sa.URL, int], sa.Engine]) -> str:
     """See that an engine has a connection for each thread, keeps them, and opens no more."""
     with scratch() as databases:
         for threads in THREADS:
-            engine = call(engine_for, databases.results.url, threads)
-            if not isinstance(engine, sa.Engine):
-                raise Wrong(f"The function returns {shown(engine)}, and not an engine.")
-            if engine.url != databases.results.url:
-                raise Wrong("The engine is not one for the URL that the function gets.")
-            try:
-                _see_pool(engine, threads)
-            finally:
-                engine.dispose()
-    return "Each thread has a connection, they are kept, and who asks for more soon gets an error."
+            with case(f"{threads} threads") as call:
+                engine = call(engine_for, databases.results.url, threads)
+                if not isinstance(engine, sa.Engine):
+                    raise WrongAnswer(f"expected an engine, got {shown(engine)}.")
+                try:
+                    if engine.url != databases.results.url:
+                        raise WrongAnswer("the engine has another URL than the given one.")
+                    _see_pool(engine, threads)
+                finally:
+                    engine.dispose()
+    return "There is a connection for each thread, all are kept, and no more are opened."
 
 
 def _see_pool(engine: sa.Engine, threads: int) -> None:
@@ -207,78 +262,28 @@ def _see_pool(engine: sa.Engine, threads: int) -> None:
                 try:
                     taken = {_take(engine, connections) for _ in range(threads)}
                 except sa.exc.TimeoutError:
-                    raise Wrong(f"{threads} threads get no connection each.") from None
+                    raise WrongAnswer("they do not get a connection each.") from None
             if len(taken) < threads:
-                raise Wrong(f"{threads} threads get no connection each, but share {len(taken)}.")
+                raise WrongAnswer(f"they share {len(taken)} connections.")
         if len(opened) > threads:
-            raise Wrong(
-                f"{threads} threads have used the engine twice, and {len(opened)} connections "
-                f"were opened: they are not all kept."
+            raise WrongAnswer(
+                f"they have used the engine twice, and {len(opened)} connections were opened: "
+                "not all of them are kept."
             )
         with ExitStack() as connections:
             for _ in range(threads):
                 _take(engine, connections)
             timeout = getattr(engine.pool, "_timeout", 0)
             if timeout > 1:
-                raise Wrong(f"Who finds no connection free waits for {timeout:g} seconds, not one.")
+                raise WrongAnswer(
+                    f"a thread without a connection waits {timeout:g} seconds: expected at most 1."
+                )
             with suppress(sa.exc.TimeoutError):
                 _take(engine, connections)
-                raise Wrong(f"Beyond those of the {threads} threads the engine opens one more.")
+                raise WrongAnswer("the engine opens one connection more.")
 
 
 def _take(engine: sa.Engine, connections: ExitStack) -> int:
     """Take a connection out of the pool until the end of a block; return which one it is."""
     connection = connections.enter_context(engine.connect())
     return id(connection.connection.dbapi_connection)
-
-
-question_1 = Question(
-    "Celery('shop', backend=make_engine()) fails when the backend is used. Why?",
-    Choice("The engine has no connection.", "An engine connects when it is first used."),
-    Choice(
-        "backend= takes a URL, or something to call.",
-        "An engine is neither, and Celery says that it is not callable.",
-        right=True,
-    ),
-    Choice("Celery knows no SQLAlchemy.", "Its database backend is built on it."),
-)
-question_2 = Question(
-    "How many connections does the stock backend open for 100 reads in a notebook?",
-    Choice("One, which it keeps.", "It would, if it kept its engine."),
-    Choice("Five, the size of a pool.", "It uses NullPool there, which keeps nothing."),
-    Choice(
-        "100",
-        "Each read makes a new engine with NullPool, opens a connection and closes it.",
-        right=True,
-    ),
-)
-question_3 = Question(
-    "Why does Celery drop the option pool_size in a process that was not forked?",
-    Choice(
-        "NullPool would refuse it.",
-        "So the backend passes on no option that begins with pool.",
-        right=True,
-    ),
-    Choice("It is a default already.", "There is no pool at all that could have a size."),
-    Choice("SQLite has no pools.", "The pool belongs to SQLAlchemy, and a file can have one."),
-)
-question_4 = Question(
-    "A worker forks, and a child uses a connection that its parent has opened. What can happen?",
-    Choice("Nothing, since it is a copy.", "The other end, at the server, is not copied."),
-    Choice(
-        "Both talk into one conversation, and results get lost.",
-        "So a child must forget what it inherits, without closing it: dispose(close=False).",
-        right=True,
-    ),
-    Choice("The child waits for its parent.", "Neither knows of the other, and nobody waits."),
-)
-question_5 = Question(
-    "A row holds a pickle in place of JSON. What does the course's backend do?",
-    Choice("It runs what the pickle says.", "The stock backend does: loads runs any code."),
-    Choice("It returns the bytes.", "Then a program would take them for a result."),
-    Choice(
-        "It raises a DecodeError.",
-        "It decodes what the app accepts, and nothing else: delete such a row.",
-        right=True,
-    ),
-)

@@ -1,43 +1,55 @@
-"""A question of a quiz, with an explanation for each answer."""
+"""The questions of a chapter's quiz, with an explanation for each choice.
 
+A file beside the exercises, such as ``engine.toml``, holds the questions of a chapter.
+"""
+
+import html
+import re
+import tomllib
+from collections.abc import Mapping
 from dataclasses import dataclass
-from string import ascii_lowercase
+from pathlib import Path
+
+from IPython.display import display
+
+FOLDER = Path(__file__).parent
 
 
 @dataclass(frozen=True)
 class Choice:
-    """One answer to a question, and why it is right or not.
+    """One possible answer to a question, and why it is right or wrong.
 
     Parameters
     ----------
     text, explanation : str
-    right : bool
+        Code stands between backticks.
     """
 
     text: str
     explanation: str
-    right: bool = False
 
 
 class Question:
-    """A question with a few choices, of which one is right.
+    """A question with a few choices, one of which is right.
 
     Parameters
     ----------
-    text : str
-    *choices : Choice
-        They get the letters a, b, c and so on.
+    question : str
+        Code stands between backticks.
+    right : str
+        The letter of the right choice.
+    choices : mapping of str to Choice
+        The choices by their letters.
     """
 
-    def __init__(self, text: str, *choices: Choice) -> None:
-        self.text = text
-        self.choices = dict(zip(ascii_lowercase, choices, strict=False))
+    def __init__(self, question: str, right: str, choices: Mapping[str, Choice]) -> None:
+        self.text = question
+        self.right = right
+        self.choices = choices
 
     def ask(self) -> None:
-        """Print the question and its choices."""
-        print(self.text)
-        for letter, choice in self.choices.items():
-            print(f"  {letter}) {choice.text}")
+        """Show the question; a click on a choice opens its explanation."""
+        display(self)
 
     def answer(self, letter: str) -> None:
         """Print whether a choice is right, and why.
@@ -47,8 +59,52 @@ class Question:
         letter : str
             Such as ``"a"``.
         """
-        choice = self.choices.get(str(letter).strip().lower())
-        if choice is None:
-            print(f"The answer is one of the letters {', '.join(self.choices)}.")
+        letter = str(letter).strip().lower()
+        if letter in self.choices:
+            print(self._verdict(letter))
         else:
-            print(f"{'Right.' if choice.right else 'No.'} {choice.explanation}")
+            print(f"Answer with one of the letters {', '.join(self.choices)}.")
+
+    def _verdict(self, letter: str) -> str:
+        return f"{'Right' if letter == self.right else 'No'}. {self.choices[letter].explanation}"
+
+    def __repr__(self) -> str:
+        choices = [f"  {letter}) {choice.text}" for letter, choice in self.choices.items()]
+        return "\n".join([self.text, *choices])
+
+    def _repr_html_(self) -> str:
+        """Return the question for a notebook: HTML alone, which needs no kernel."""
+        choices = [
+            f"<details><summary>{letter}) {_as_html(choice.text)}</summary>"
+            f"<p>{_as_html(self._verdict(letter))}</p></details>"
+            for letter, choice in self.choices.items()
+        ]
+        return "\n".join([f"<p>{_as_html(self.text)}</p>", *choices])
+
+
+def _as_html(text: str) -> str:
+    return re.sub(r"`([^`]+)`", r"<code>\1</code>", html.escape(text, quote=False))
+
+
+def questions(chapter: str) -> list[Question]:
+    """Return the questions of a chapter's quiz.
+
+    Parameters
+    ----------
+    chapter : str
+        The chapter's word, such as ``"one_engine"``.
+
+    Returns
+    -------
+    list of Question
+    """
+    with (FOLDER / f"{chapter}.toml").open("rb") as file:
+        found = tomllib.load(file)["questions"]
+    return [
+        Question(
+            each["question"],
+            each["right"],
+            {letter: Choice(**choice) for letter, choice in each["choices"].items()},
+        )
+        for each in found
+    ]

@@ -1,12 +1,13 @@
 """The exercises of chapter 04: results in pandas."""
 
 import pickle
+import random
 import tempfile
 from collections.abc import Callable
 from datetime import datetime
 from decimal import Decimal
 from pathlib import Path
-from random import randint
+from random import choice, randint
 from typing import Any
 
 import numpy as np
@@ -16,71 +17,94 @@ from celery.result import AsyncResult
 
 from tutorial.broker import queue_engine
 from tutorial.database import make_engine
-from tutorial.exercises.checking import Wrong, YourCodeRaised, call, exercise, shown, wait_until
-from tutorial.exercises.quiz import Choice, Question
-from tutorial.exercises.scratch import Scratch, scratch
+from tutorial.exercises.checking import (
+    WrongAnswer,
+    YourCodeRaised,
+    case,
+    exercise,
+    expect,
+    shown,
+    wait_until,
+)
+from tutorial.exercises.scratch import Scratch, local_zone, scratch
 from tutorial.messages import load_messages
-from tutorial.results import RESULT_COLUMNS, load_results
+from tutorial.results import load_results
 from tutorial.tasks import add, divide, nap, sample
 from tutorial.worker import Worker
+
+
+def send_orders() -> list[AsyncResult]:
+    """Send the orders of six customers, one of whom makes every order with a wrong amount.
+
+    Returns
+    -------
+    list of celery.result.AsyncResult
+    """
+    customers = random.sample(range(100, 1000), 6)
+    broken, *others = customers
+    orders = [add.delay(broken, choice(["12 EUR", "n/a", None])) for _ in range(3)]
+    orders += [add.delay(customer, randint(1, 99)) for customer in others for _ in range(4)]
+    return [*orders, divide.delay(others[0], 0), divide.delay(others[1], 0)]
 
 
 @exercise(
     points=1,
     hints=[
-        "tutorial.results has a function for each of the tables.",
-        "load_results(engine) reads all rows and columns of celery_taskmeta, and decodes them.",
+        "load_results(engine) reads the table; status and exception are columns of it.",
+        "Keep the rows with the name tutorial.tasks.add, the status FAILURE and the exception "
+        "TypeError.",
+        "The column args holds a list for each task: its first item is the customer.",
     ],
 )
-def exercise_1(results: pd.DataFrame) -> str:
-    """See that the table ``celery_taskmeta`` was loaded, all of it and decoded."""
-    if not isinstance(results, pd.DataFrame):
-        raise Wrong(f"`results` is {shown(results)}, and not a DataFrame.")
-    if "sent_at" in results.columns:
-        raise Wrong("`results` holds the messages of the queue, not the stored results.")
-    missing = [name for name in RESULT_COLUMNS if name not in results.columns]
-    if missing:
-        raise Wrong(f"Columns are missing: {', '.join(missing)}.")
-    stored = load_results(make_engine(), columns=["task_id"])["task_id"]
-    if len(results) != len(stored):
-        raise Wrong(f"The table has {len(stored)} rows, and `results` has {len(results)}.")
-    if set(results["task_id"]) != set(stored):
-        raise Wrong("`results` has other tasks than the table.")
-    if any(isinstance(value, bytes) for value in results["args"]):
-        raise Wrong("The arguments are still bytes, as they are stored: nothing was decoded.")
-    return "All rows and columns of the table are there, and decoded."
+def exercise_1(customer: int) -> str:
+    """See that the customer was found whose orders failed."""
+    results = load_results(make_engine())
+    orders = results[results["name"] == add.name]
+    failed = orders[orders["status"] == "FAILURE"]
+    customers = set(orders["args"].str[0])
+    (right,) = set(failed["args"].str[0])
+    if isinstance(customer, list | tuple | set | pd.Series | np.ndarray):
+        raise WrongAnswer(f"`customer` should be a single number, but is {shown(customer)}.")
+    if isinstance(customer, bool) or not isinstance(customer, int | np.integer):
+        raise WrongAnswer(f"`customer` should be a whole number, but is {shown(customer)}.")
+    if customer not in customers:
+        raise WrongAnswer(f"No order has the customer {shown(customer)} as its first argument.")
+    if customer != right:
+        wrong = results[(results["args"].str[0] == customer) & (results["status"] == "FAILURE")]
+        also = f" The failed task of this customer is {wrong['name'].iloc[0]}." * bool(len(wrong))
+        raise WrongAnswer(f"All orders of the customer {customer} have succeeded.{also}")
+    return f"All {len(failed)} orders of this customer failed, and no order of anyone else."
 
 
 @exercise(
     points=2,
     hints=[
         "A comparison of the column status gives True or False for each row.",
-        "The mean of True and False is the share of True.",
-        "groupby makes one group for each name, and its mean is a Series.",
+        "The mean of such a column is the share of True.",
+        "groupby makes one group for each name, and the mean of the groups is a Series.",
     ],
 )
 def exercise_2(failure_shares: Callable[[pd.DataFrame], pd.Series]) -> str:
-    """See that a function gives for each task's name the share of its tasks that failed."""
+    """See that a function returns the share of failed tasks for each task name."""
     results = _some_results()
-    shares = call(failure_shares, results.copy())
-    if isinstance(shares, pd.DataFrame):
-        raise Wrong("The function returns a DataFrame, and not a Series: take one of its columns.")
-    if not isinstance(shares, pd.Series):
-        raise Wrong(f"The function returns {shown(shares)}, and not a Series.")
-    if not pd.api.types.is_numeric_dtype(shares):
-        raise Wrong(f"The Series holds {shown(shares.iloc[0])}, and not numbers from 0 to 1.")
+    with case(f"a table of {len(results)} tasks") as call:
+        shares = call(failure_shares, results.copy())
+        if isinstance(shares, pd.DataFrame):
+            raise WrongAnswer("expected a Series, got a DataFrame: take one of its columns.")
+        if not isinstance(shares, pd.Series):
+            raise WrongAnswer(f"expected a Series, got {shown(shares)}.")
+        if not pd.api.types.is_numeric_dtype(shares):
+            raise WrongAnswer(f"expected numbers from 0 to 1, got {shown(shares.iloc[0])}.")
     for name, status in results.astype({"name": str})[["name", "status"]].groupby("name")["status"]:
         failed, tasks = sum(status == "FAILURE"), len(status)
-        if name not in shares.index:
-            raise Wrong(f"{name} is missing: {failed} of its {tasks} tasks failed.")
-        if not np.isclose(shares[name], failed / tasks):
-            raise Wrong(
-                f"For {name} it says {shares[name]:g}: {failed} of {tasks} tasks failed, and so "
-                f"the share is {failed / tasks:g}."
-            )
+        with case(f"{name}, {failed} of whose {tasks} tasks failed"):
+            if name not in shares.index:
+                raise WrongAnswer("the name is missing in the Series.")
+            if not np.isclose(shares[name], failed / tasks):
+                raise WrongAnswer(f"expected {failed / tasks:g}, got {shares[name]:g}.")
     if len(shares) > results["name"].nunique():
-        raise Wrong("The Series also has names of tasks that are not in the table.")
-    return "Each task's share of failures, and 0 for a task that never failed."
+        raise WrongAnswer("The Series also has names of tasks that are not in the table.")
+    return "The share is right for each task, and is 0 for a task that never failed."
 
 
 def _some_results() -> pd.DataFrame:
@@ -98,63 +122,69 @@ def _some_results() -> pd.DataFrame:
 @exercise(
     points=2,
     hints=[
-        "date_done is in UTC, and knows it: dt.tz_convert gives the same moments in another zone.",
-        "dt.hour takes the hour of each time, and value_counts counts them.",
+        "date_done is in UTC, with its time zone: dt.tz_convert returns the same moments in "
+        "another zone.",
+        "dt.hour is the hour of each time, and value_counts counts the hours.",
     ],
 )
 def exercise_3(done_by_hour: Callable[[pd.DataFrame, str], pd.Series]) -> str:
-    """See that a function counts tasks by the hour of the day, by the clocks of a time zone."""
+    """See that a function counts tasks by the hour of the day in a time zone."""
     results = _some_results()
-    for zone in ("America/New_York", "Asia/Kolkata"):
-        for day in ("2026-01-15", "2026-07-15"):
-            minute = randint(31, 59)
-            done_at = pd.Timestamp(f"{day} {randint(10, 20)}:{minute}", tz="UTC")
-            local = done_at.tz_convert(zone)
-            results["date_done"] = pd.Series(done_at, results.index).dt.as_unit("us")
-            counts = call(done_by_hour, results.copy(), zone)
-            if not isinstance(counts, pd.Series):
-                raise Wrong(f"The function returns {shown(counts)}, and not a Series.")
-            found = {hour: count for hour, count in counts.items() if count}
-            if any(not isinstance(hour, int | np.integer) for hour in found):
-                raise Wrong(
-                    f"The index holds {shown(next(iter(found)))}, and not an hour from 0 to 23."
-                )
-            if list(found) != [local.hour]:
-                raise Wrong(
-                    f"{done_at:%H:%M} UTC in {done_at:%B} is {local:%H:%M} in {zone}: that is "
-                    f"the hour {local.hour}, and the function says {shown(list(found))[1:-1]}."
-                )
-            if found[local.hour] != len(results):
-                raise Wrong(
-                    f"{len(results)} tasks were done in one hour, and the function says "
-                    f"{shown(found[local.hour])}."
-                )
+    with local_zone("Asia/Tokyo"):
+        for zone in ("America/New_York", "Asia/Kolkata"):
+            for day in ("2026-01-15", "2026-07-15"):
+                for hour in (randint(10, 17), 4 if zone == "America/New_York" else 18):
+                    done_at = pd.Timestamp(f"{day} {hour}:{randint(31, 59)}", tz="UTC")
+                    _see_hour(done_by_hour, results, done_at, zone)
     return "The hours are those of the zone, in winter and in summer."
+
+
+def _see_hour(
+    function: Callable[..., Any], results: pd.DataFrame, done_at: pd.Timestamp, zone: str
+) -> None:
+    """See what the function returns for tasks that were all done at one moment."""
+    hour = done_at.tz_convert(zone).hour
+    results["date_done"] = pd.Series(done_at, results.index).dt.as_unit("us")
+    with case(f"{len(results)} tasks done at {done_at:%H:%M} UTC in {done_at:%B}, {zone}") as call:
+        counts = call(function, results.copy(), zone)
+        if not isinstance(counts, pd.Series):
+            raise WrongAnswer(f"expected a Series, got {shown(counts)}.")
+        found = {hour: count for hour, count in counts.items() if count}
+        if any(not isinstance(hour, int | np.integer) for hour in found):
+            raise WrongAnswer(
+                f"the index should hold hours from 0 to 23, but holds {shown(next(iter(found)))}."
+            )
+        expect(list(map(int, found)), [hour], "the hours: ")
+        expect(found[hour], len(results), "the number of tasks: ")
 
 
 @exercise(
     points=2,
     hints=[
         "A task without a row may still have a message: load_messages(queue_engine()).",
-        "The column task_id of the messages finds yours, and the column queue says where it waits.",
-        "A Worker gets the queue's name as its parameter queues.",
+        "The column task_id has its id, and the column queue says where the message is waiting.",
+        "The parameter queues of Worker takes the queue's name.",
     ],
 )
 def exercise_4(worker: Worker, lost: AsyncResult) -> str:
-    """See that a worker has taken the task that waited in a queue without a worker."""
+    """See that a worker has run the task that was waiting in a queue without a worker."""
     if not isinstance(worker, Worker):
-        raise Wrong(f"`worker` is {shown(worker)}, and not a Worker.")
+        raise WrongAnswer(f"`worker` should be a Worker, but is {shown(worker)}.")
     messages = load_messages(queue_engine())
     own = messages[messages["task_id"] == lost.id]
     queue = "" if own.empty else own["queue"].iloc[0]
     if not queue.startswith("desk-"):
-        raise Wrong("`lost` is not the given task any more: that one was to be done, not another.")
+        raise WrongAnswer(
+            "`lost` is no longer the given task: this task was to be run, not another one."
+        )
     if worker.status != "ready":
-        raise Wrong(f"The worker is made, and its status is {worker.status!r}: does it run?")
+        raise WrongAnswer(
+            f"The worker should be ready, but its status is {worker.status!r}: was it started?"
+        )
     if own["waiting"].any() and queue not in worker.queues.split(","):
-        raise Wrong(
-            f"The message still waits in the queue {queue!r}, and the worker listens on the queue "
-            f"{worker.queues!r}."
+        raise WrongAnswer(
+            f"The message is still waiting in the queue {queue!r}, but the worker listens on "
+            f"the queue {worker.queues!r}."
         )
 
     def rows() -> pd.DataFrame:
@@ -162,16 +192,18 @@ def exercise_4(worker: Worker, lost: AsyncResult) -> str:
         return results[(results["task_id"] == lost.id) & (results["status"] == "SUCCESS")]
 
     if not wait_until(lambda: len(rows())):
-        raise Wrong(
-            f"The worker listens on the queue {queue!r}, and the task was not done in time."
+        raise WrongAnswer(
+            f"The worker listens on the queue {queue!r}, but the task was not done in time."
         )
     if rows()["result"].item() != 42:
-        raise Wrong(f"The row of the task says {shown(rows()['result'].item())}, not 42.")
+        raise WrongAnswer(
+            f"The row of the task: expected 42, got {shown(rows()['result'].item())}."
+        )
     return "The worker found the message in its queue, and the row says 42."
 
 
 class _Planted:
-    """What somebody stored as a pickle: whoever loads it makes a file."""
+    """A value that was stored as a pickle: loading it makes a file."""
 
     def __init__(self, file: Path) -> None:
         self.file = file
@@ -183,15 +215,15 @@ class _Planted:
 @exercise(
     points=3,
     hints=[
-        "AsyncResult, and each other way through Celery's backend, unpickles what is no JSON. "
+        "AsyncResult, like every way through Celery's backend, unpickles what is not JSON. "
         "load_results never does.",
         "load_results leaves what it cannot decode as bytes. But a task may also return bytes.",
         "The column undecodable names the columns that could not be decoded, and is missing "
-        "where all is well.",
+        "when all values could be decoded.",
     ],
 )
 def exercise_5(read_safely: Callable[[str, sa.Engine], Any]) -> str:
-    """See that a function returns what tasks returned, and never runs what was planted."""
+    """See that a function returns what tasks have returned, and never runs planted code."""
     values = [randint(10, 99), None, datetime(2026, 1, 2, 3, 4), Decimal("0.10"), b"raw", "text"]
     with scratch() as databases, tempfile.TemporaryDirectory() as folder:
         file = Path(folder, "code-has-run")
@@ -201,23 +233,20 @@ def exercise_5(read_safely: Callable[[str, sa.Engine], Any]) -> str:
             "an old pickle of a number": _plant(databases, pickle.dumps(42)),
         }
         for task_id, right in stored.items():
-            found = call(read_safely, task_id, databases.results)
-            if type(found) is not type(right) or found != right:
-                raise Wrong(f"A task returned {right!r}, and the function returns {shown(found)}.")
+            with case(f"a task that returned {right!r}") as call:
+                expect(call(read_safely, task_id, databases.results), right)
         for description, task_id in planted.items():
-            raised, found = _call_for_value_error(read_safely, task_id, databases.results)
-            if file.exists():
-                raise Wrong("Code from the table has run: your function has loaded the pickle.")
-            if not raised:
-                raise Wrong(
-                    f"The row holds {description}. The function returns {shown(found)}, and a "
-                    "ValueError is right."
+            with case(f"a row that holds {description}") as call:
+                raised, found = _raises_value_error(
+                    call, read_safely, task_id, databases.results, file
                 )
-    return "Every kind of value comes back, and nothing that was planted has run."
+                if not raised:
+                    raise WrongAnswer(f"expected a ValueError, got {shown(found)}.")
+    return "Every kind of value comes back, and no planted code has run."
 
 
 def _plant(databases: Scratch, stored: bytes) -> str:
-    """Store a result that is no JSON, as Celery did before 5.7; return the task id."""
+    """Store a result that is not JSON, as Celery did before 5.7; return the task id."""
     task_id = databases.store(sample)
     change = sa.text("UPDATE celery_taskmeta SET result = :stored WHERE task_id = :id")
     with databases.results.begin() as connection:
@@ -225,69 +254,16 @@ def _plant(databases: Scratch, stored: bytes) -> str:
     return task_id
 
 
-def _call_for_value_error(function: Callable[..., Any], *arguments: Any) -> tuple[bool, Any]:
+def _raises_value_error(
+    call: Callable[..., Any], function: Any, task_id: str, engine: sa.Engine, file: Path
+) -> tuple[bool, Any]:
     """Return whether a function of the learner's raises a ValueError, and else what it returns."""
     try:
-        return False, call(function, *arguments)
+        return False, call(function, task_id, engine)
     except YourCodeRaised as raised:
         if isinstance(raised.__cause__, ValueError):
             return True, None
         raise
-
-
-question_1 = Question(
-    "Which time of a finished task does celery_taskmeta hold?",
-    Choice("When it was sent.", "The course writes that into the message, for lack of a column."),
-    Choice("When it started.", "Nothing keeps it: a row that says STARTED is written over."),
-    Choice(
-        "When its result was stored.",
-        "That is date_done. The times before it come from the queue's table.",
-        right=True,
-    ),
-)
-question_2 = Question(
-    "43 tasks were sent, and load_results gives 42 rows. What may the missing one have done?",
-    Choice(
-        "It waits in a queue that no worker serves.",
-        "Only workers store results. A join with the messages finds the task.",
-        right=True,
-    ),
-    Choice("It raised an exception.", "Then its row would say FAILURE, with the exception."),
-    Choice("It returned None.", "None is a result like others, and is stored as null."),
-)
-question_3 = Question(
-    "In your program's table the columns name, args and worker are empty. Why?",
-    Choice("The tasks failed.", "Failed tasks have names and arguments too."),
-    Choice(
-        "result_extended is not set.",
-        "Celery stores these columns with result_extended = True, and not by default.",
-        right=True,
-    ),
-    Choice("They cannot be decoded.", "Then load_results would name them in undecodable."),
-)
-question_4 = Question(
-    "Somebody else may write to your table. What may AsyncResult(task_id).state do?",
-    Choice("Nothing but read: the state is a text.", "Celery decodes the whole row, for a state."),
-    Choice(
-        "Run code that was planted in the result.",
-        "Celery's reader still accepts a pickle, whatever accept_content says.",
-        right=True,
-    ),
-    Choice("Change the state.", "Reading changes no row."),
-)
-question_5 = Question(
-    "How many tasks are in which state, of ten million? What is the best way to know?",
-    Choice(
-        'count_results(engine, by="status")',
-        "The database counts, and sends a handful of lines.",
-        right=True,
-    ),
-    Choice(
-        'load_results(engine)["status"].value_counts()',
-        "It is the right answer too, after ten million rows have been loaded and decoded.",
-    ),
-    Choice(
-        "AsyncResult(task_id).state for each task",
-        "A query for each task takes longest, and tasks without an id at hand are left out.",
-    ),
-)
+    finally:
+        if file.exists():
+            raise WrongAnswer("code from the table has run: your function has loaded the pickle.")

@@ -1,7 +1,9 @@
-"""Databases for a check alone: it fills these with tasks, and never touches the learner's own."""
+"""Databases for a check: it fills them with tasks, and never touches the learner's own."""
 
+import os
 import sqlite3
 import tempfile
+import time
 import uuid
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
@@ -19,7 +21,7 @@ from tutorial.workspace import QUEUE_FILE, RESULTS_FILE
 
 
 class Scratch:
-    """A result database and a queue, both empty, with real rows and messages once it is told so.
+    """A result database and a queue, both empty until the check stores rows and sends messages.
 
     Parameters
     ----------
@@ -38,14 +40,14 @@ class Scratch:
     def send(
         self, task: Task, args: Sequence[Any] = (), *, received: bool = False, **options: Any
     ) -> str:
-        """Send a task to the queue, where no worker ever looks.
+        """Send a task to the queue, which no worker serves.
 
         Parameters
         ----------
         task : celery.Task
         args : sequence
         received : bool
-            Leave the message as a worker does that has received it: invisible.
+            Make the message invisible, as a worker does when it receives it.
         **options
             What ``apply_async`` takes, such as ``queue="math"``.
 
@@ -56,7 +58,7 @@ class Scratch:
         """
         with Connection(f"sqla+{self.queue.url}") as connection:
             task_id: str = task.apply_async(args, connection=connection, **options).id
-            connection.default_channel._open()[0].dispose()  # kombu would keep it for ever
+            connection.default_channel._open()[0].dispose()  # kombu would keep it open
         if received:
             hide = "UPDATE kombu_message SET visible = 0 WHERE payload ->> '$.headers.id' = :id"
             with self.queue.begin() as rows:
@@ -84,7 +86,7 @@ class Scratch:
             An exception, for a failure.
         status : str
         task_id : str, optional
-            By default a new one.
+            A new one by default.
         worker, queue : str
 
         Returns
@@ -149,3 +151,31 @@ def copied(engine: sa.Engine) -> Iterator[sa.Engine]:
             yield copy
         finally:
             copy.dispose()
+
+
+@contextmanager
+def local_zone(name: str) -> Iterator[None]:
+    """Put the machine's clock into a time zone, for a ``with`` block; Windows has no such setting.
+
+    Most machines that grade are in UTC, where local time would pass for UTC.
+
+    Parameters
+    ----------
+    name : str
+        Such as ``"America/Los_Angeles"``.
+    """
+    before = os.environ.get("TZ")
+    try:
+        _set_zone(name)
+        yield
+    finally:
+        _set_zone(before)
+
+
+def _set_zone(name: str | None) -> None:
+    if name is None:
+        os.environ.pop("TZ", None)
+    else:
+        os.environ["TZ"] = name
+    if hasattr(time, "tzset"):
+        time.tzset()

@@ -11,8 +11,7 @@ from celery.result import AsyncResult, GroupResult
 
 from tutorial.broker import queue_engine
 from tutorial.database import make_engine
-from tutorial.exercises.checking import Wrong, call, exercise, shown, wait_until
-from tutorial.exercises.quiz import Choice, Question
+from tutorial.exercises.checking import WrongAnswer, case, exercise, shown, wait_until
 from tutorial.exercises.scratch import Scratch, scratch
 from tutorial.messages import load_messages, read_message
 from tutorial.results import load_groups, load_results
@@ -28,19 +27,21 @@ LINKS = [(ADD, [10, 20]), (ADD, [30, 3]), (DIVIDE, [33, 11])]
     points=1,
     hints=[
         "chain takes signatures, such as add.s(10, 20), and apply_async sends it.",
-        "Each task gets the result of the one before as its first argument: the signature holds "
-        "the second one only.",
-        "What apply_async returns is the slip of the last task, and its method get waits.",
+        "Each task gets the result of the task before as its first argument: its signature holds "
+        "only the second argument.",
+        "What apply_async returns is the handle of the last task; its method get waits.",
     ],
 )
 def exercise_1(answer: AsyncResult) -> str:
-    """See that a chain of three tasks was sent, and that each handed on its result."""
+    """See that a chain of three tasks was sent, and that each task passed on its result."""
     _is_sent(answer, "answer", "a chain")
     tasks = [answer]
     while isinstance(tasks[0].parent, AsyncResult):
         tasks.insert(0, tasks[0].parent)
     if len(tasks) != len(LINKS):
-        raise Wrong(f"`answer` is the end of a chain of {len(tasks)}, and it must be of three.")
+        raise WrongAnswer(
+            f"`answer` is the end of a chain: expected three tasks, got {len(tasks)}."
+        )
     _in_default_queue([tasks[0].id])
     _have_ended(tasks)
     rows = load_results(make_engine()).set_index("task_id")
@@ -48,30 +49,34 @@ def exercise_1(answer: AsyncResult) -> str:
         row = rows.loc[task.id]
         found = (row["name"], [*row["args"], *row["kwargs"].values()])
         if found != right:
-            raise Wrong(f"Task {number} was {_words(*found)}, and {_words(*right)} is right.")
+            raise WrongAnswer(f"Task {number}: expected {_words(*right)}, got {_words(*found)}.")
     if any(signature["immutable"] for signature in _rest_of_chain(tasks[0].id)):
-        raise Wrong(
-            "A task of the chain does not take the result before it: that is what si is for."
+        raise WrongAnswer(
+            "A task of the chain does not take the result of the task before: use s, not si."
         )
-    return "Three rows, and each task got the result of the one before: 30, 33 and 3.0."
+    return "Three rows, and each task got the result of the task before: 30, 33 and 3.0."
 
 
 def _is_sent(answer: Any, name: str, what: str) -> None:
     if isinstance(answer, Signature):
-        raise Wrong(f"`{name}` is a signature, a call that is not made yet: it must be sent.")
+        raise WrongAnswer(
+            f"`{name}` is a signature, which describes a call: it has not been sent yet."
+        )
     if not isinstance(answer, AsyncResult):
-        raise Wrong(f"`{name}` is {shown(answer)}, and not what sending {what} returns.")
+        raise WrongAnswer(
+            f"`{name}` should be what sending {what} returns, but is {shown(answer)}."
+        )
 
 
 def _in_default_queue(task_ids: Collection[str]) -> pd.DataFrame:
-    """Return the messages of some tasks, after a look at their queue."""
+    """Return the messages of some tasks, after checking their queue."""
     messages = load_messages(queue_engine())
     own = messages[messages["task_id"].isin(list(task_ids))]
     if len(set(own["task_id"])) < len(task_ids):
-        raise Wrong("There is no message for it in the queue: it was never sent.")
+        raise WrongAnswer("There is no message for it in the queue: it was never sent.")
     for queue in own["queue"].unique():
         if queue != "celery":
-            raise Wrong(
+            raise WrongAnswer(
                 f"The messages are in the queue {queue!r}, which the worker does not serve."
             )
     return own
@@ -80,7 +85,9 @@ def _in_default_queue(task_ids: Collection[str]) -> pd.DataFrame:
 def _have_ended(tasks: list[AsyncResult]) -> None:
     if not wait_until(lambda: all(task.ready() for task in tasks)):
         waiting = sum(not task.ready() for task in tasks)
-        raise Wrong(f"{waiting} of {len(tasks)} tasks have no result in time: does the worker run?")
+        raise WrongAnswer(
+            f"{waiting} of {len(tasks)} tasks have no result in time: is the worker running?"
+        )
 
 
 def _rest_of_chain(task_id: str) -> list[dict[str, Any]]:
@@ -100,24 +107,26 @@ def _words(name: str, arguments: list[Any]) -> str:
     hints=[
         "group takes the signatures, and apply_async returns a GroupResult.",
         "Its method save writes the row in celery_tasksetmeta.",
-        "The group's id is the attribute id of the GroupResult; each task has another id.",
+        "The group's id is the attribute id of the GroupResult; each task has an id of its own.",
     ],
 )
 def exercise_2(group_id: str) -> str:
     """See that a saved group of five sums is found again by its id."""
     if isinstance(group_id, GroupResult):
-        raise Wrong("`group_id` is the GroupResult itself, which another process does not have.")
+        raise WrongAnswer("`group_id` is the GroupResult itself, but another process needs its id.")
     if not isinstance(group_id, str):
-        raise Wrong(f"`group_id` is {shown(group_id)}, and not a text.")
+        raise WrongAnswer(f"`group_id` should be a string, but is {shown(group_id)}.")
     engine = make_engine()
     groups = load_groups(engine).set_index("group_id")["task_ids"]
     if group_id in set(load_messages(queue_engine())["task_id"]):
-        raise Wrong("`group_id` is the id of a single task, not of the group.")
+        raise WrongAnswer("`group_id` is the id of a single task, not of the group.")
     if group_id not in groups:
-        raise Wrong("No row of celery_tasksetmeta has this id: Celery keeps a group if told to.")
+        raise WrongAnswer(
+            "No row of celery_tasksetmeta has this id: Celery stores a group only when it is saved."
+        )
     task_ids = groups[group_id]
     if len(task_ids) != 5:
-        raise Wrong(f"The saved group has {len(task_ids)} tasks, not five.")
+        raise WrongAnswer(f"The saved group: expected five tasks, got {len(task_ids)}.")
     _in_default_queue(task_ids)
     _have_ended([app.AsyncResult(task_id) for task_id in task_ids])
     rows = load_results(engine).set_index("task_id").loc[task_ids]
@@ -125,7 +134,7 @@ def exercise_2(group_id: str) -> str:
     right = [_words(ADD, [n, n]) for n in range(1, 6)]
     for number, (one, other) in enumerate(zip(found, right, strict=True), start=1):
         if one != other:
-            raise Wrong(f"Task {number} of the group was {one}, and {other} is right.")
+            raise WrongAnswer(f"Task {number} of the group: expected {other}, got {one}.")
     return "Another process finds the group by its id, and its results: 2, 4, 6, 8, 10."
 
 
@@ -133,30 +142,32 @@ def exercise_2(group_id: str) -> str:
     points=2,
     hints=[
         "load_results(results) has the columns task_id, status and worker.",
-        "A task that nobody ran has no worker in its row.",
-        "A missing value is equal to nothing: isna and notna of pandas find it, and in SQL "
-        "IS NULL and IS NOT NULL.",
+        "The row of a task that never ran has no worker.",
+        "A missing value is not equal to anything: find it with isna and notna of pandas, or in "
+        "SQL with IS NULL and IS NOT NULL.",
     ],
 )
 def exercise_3(failed: Callable[[sa.Engine], list[str]]) -> str:
-    """See that a function tells the tasks that ran and failed from echoes of other failures."""
+    """See that a function tells tasks that ran and failed from those that failed with them."""
     with scratch() as databases:
         tasks = _failures(databases)
-        found = call(failed, databases.results)
-        if not isinstance(found, list):
-            raise Wrong(f"It returns {shown(found)}, and not a list of ids.")
+        with case(f"a table of {len(tasks)} tasks") as call:
+            found = call(failed, databases.results)
+            if type(found) is not list:
+                raise WrongAnswer(f"expected a list of ids, got {shown(found)}.")
         for description, (task_id, counts) in tasks.items():
-            if counts and task_id not in found:
-                raise Wrong(f"The id of {description} is not in the list: it ran and failed.")
-            if task_id in found and not counts:
-                raise Wrong(f"The id of {description} is in the list.")
+            with case(description):
+                if counts and task_id not in found:
+                    raise WrongAnswer("its id is missing in the list: it ran and failed.")
+                if task_id in found and not counts:
+                    raise WrongAnswer("its id should not be in the list.")
         if len(found) != sum(counts for _, counts in tasks.values()):
-            raise Wrong(f"The list has more in it than the ids of such tasks: {shown(found)}.")
+            raise WrongAnswer(f"The list has other items besides the ids: {shown(found)}.")
     return "It finds the tasks that failed themselves, and leaves out those that never ran."
 
 
 def _failures(databases: Scratch) -> dict[str, tuple[str, bool]]:
-    """Fill the database; return of each task a description, its id and whether it counts."""
+    """Fill the database; return for each description the task's id and whether it counts."""
 
     def store(args: list[Any], result: Any, status: str) -> str:
         return databases.store(divide, args, result, status=status)
@@ -167,7 +178,7 @@ def _failures(databases: Scratch) -> dict[str, tuple[str, bool]]:
     again = store([1, 0], ConnectionError("no answer"), "RETRY")
     echo = store([5], ZeroDivisionError("division by zero"), "FAILURE")
     body = store([], ChordError("ZeroDivisionError('division by zero')"), "FAILURE")
-    with databases.results.begin() as connection:  # as Celery leaves the rows of what never ran
+    with databases.results.begin() as connection:  # as Celery stores a task that never ran
         rows = "UPDATE celery_taskmeta SET worker = NULL WHERE task_id IN (:echo, :body)"
         connection.execute(sa.text(rows), {"echo": echo, "body": body})
         row = "UPDATE celery_taskmeta SET name = NULL, args = NULL WHERE task_id = :body"
@@ -190,30 +201,32 @@ LOOKS = (5, 20)  # seconds for which chord_unlock must look at least, and may lo
     hints=[
         "chord takes the header, a list of signatures, and the body. apply_async takes the limits.",
         "The first look comes after one second; max_retries more follow, interval seconds apart.",
-        "So the last look comes 1 + max_retries * interval seconds after the sending.",
+        "So the last look comes 1 + max_retries * interval seconds after the chord was sent.",
     ],
 )
 def exercise_4(report: AsyncResult) -> str:
-    """See that a chord was sent that neither gives up early nor looks for ever."""
+    """See that a chord was sent that neither gives up early nor looks forever."""
     _is_sent(report, "report", "a chord")
     messages = load_messages(queue_engine())
     unlocks = messages[messages["name"] == UNLOCK]
     own = [row for _, row in unlocks.iterrows() if _body_id(row["args"]) == report.id]
     if not own:
-        raise Wrong(
+        raise WrongAnswer(
             "There is no message of chord_unlock for this task: it is not the body of a chord."
         )
     unlock = own[0]
     if unlock["args"][1]["task"] != TOTAL:
-        raise Wrong(f"The body of the chord is {unlock['args'][1]['task']}, not total.")
+        raise WrongAnswer(
+            f"The body of the chord: expected total, got {unlock['args'][1]['task']}."
+        )
     _in_default_queue([unlock["task_id"]])
     header = _in_default_queue([task.id for task in report.parent])
     found = sorted(_words(*task) for task in zip(header["name"], header["args"], strict=True))
     right = [_words(ADD, [n, n]) for n in range(1, 4)]
     if found != right:
-        raise Wrong(f"The header is {', '.join(found)}, and {', '.join(right)} is right.")
+        raise WrongAnswer(f"The header: expected {', '.join(right)}, got {', '.join(found)}.")
     _see_limits(unlock["kwargs"])
-    return "chord_unlock looks for long enough, and it does not look for ever."
+    return "chord_unlock looks for long enough, and it does not look forever."
 
 
 def _body_id(arguments: list[Any]) -> str:
@@ -224,66 +237,18 @@ def _body_id(arguments: list[Any]) -> str:
 def _see_limits(given: dict[str, Any]) -> None:
     times, interval = given.get("max_retries"), given.get("interval")
     if times is None:
-        raise Wrong("chord_unlock may look again for ever: it has no max_retries.")
+        raise WrongAnswer("chord_unlock may look forever: it has no max_retries.")
     if interval is None:
         interval = app.conf.result_chord_retry_interval
     for name, value in {"max_retries": times, "interval": interval}.items():
         if not isinstance(value, int | float):
-            raise Wrong(f"{name} is {value!r}, and not a number.")
+            raise WrongAnswer(f"{name} should be a number, but is {shown(value)}.")
     last = 1 + times * interval
     if last < LOOKS[0]:
-        raise Wrong(f"The last look comes after {last:g} seconds: a task that waits is given up.")
+        raise WrongAnswer(
+            f"The last look comes after {last:g} seconds: too early for a task that waits a little."
+        )
     if last > LOOKS[1]:
-        raise Wrong(f"The last look comes after {last:g} seconds: {LOOKS[1]} are allowed.")
-
-
-question_1 = Question(
-    "A chain of three tasks was sent. How many messages has the client sent?",
-    Choice("Three, one for each task.", "That is what a group does. A chain is sent by its tasks."),
-    Choice(
-        "One.",
-        "It carries the other two signatures with it, and the worker sends them one by one.",
-        right=True,
-    ),
-    Choice("None before get is called.", "apply_async sends; get only looks for the result."),
-)
-question_2 = Question(
-    "Why is celery_tasksetmeta empty after a group has run?",
-    Choice(
-        "Nobody saved the group.",
-        "Celery writes the row when GroupResult.save is called, and at no other time.",
-        right=True,
-    ),
-    Choice("Groups are rows of celery_taskmeta.", "There are its tasks, without the group's id."),
-    Choice("The row goes when the group has ended.", "Nothing deletes it but delete and clean-up."),
-)
-question_3 = Question(
-    "A chord on a SQL database takes a second, though its tasks are quick. Why?",
-    Choice("The body waits for a free process.", "It does not: the worker is idle by then."),
-    Choice("SQLite is slow.", "The rows of the header are there after some milliseconds."),
-    Choice(
-        "chord_unlock looks for the first time after one second.",
-        "Nobody is told when the header ends, so a task looks, again and again.",
-        right=True,
-    ),
-)
-question_4 = Question(
-    "A task in the header of a chord has ignore_result=True. What happens?",
-    Choice("Its place in the list is None.", "There is no row, so the list is never made."),
-    Choice(
-        "The body is never sent.",
-        "chord_unlock waits for a row of each task, and this one gets none.",
-        right=True,
-    ),
-    Choice("The body runs without it.", "A chord waits for all of its header, or fails."),
-)
-question_5 = Question(
-    "Eight of ten tasks of a group succeeded and two failed. What does completed_count() say?",
-    Choice(
-        "8",
-        "It counts successes only, so a progress bar made with it never arrives.",
-        right=True,
-    ),
-    Choice("10", "It would be ten if it counted all that have ended, as as_completed does."),
-    Choice("It raises the first failure.", "get does that. completed_count only counts."),
-)
+        raise WrongAnswer(
+            f"The last look comes after {last:g} seconds: at most {LOOKS[1]} are allowed."
+        )
