@@ -28,7 +28,7 @@ def a_few(answers: Answers) -> Answers:
 def complaints(given: Answers, outcomes: list[Outcome]) -> list[tuple[str, Outcome]]:
     """Return the answers to an exercise on which the check did not say what it should."""
     expected = [
-        ("(no answer)", "NotAttempted", "must still be made"),
+        ("(no answer)", "NotAttempted", "still missing"),
         *(
             (code, kind(message), message.removeprefix("raised "))
             for code, message in given.wrong.items()
@@ -43,7 +43,7 @@ def complaints(given: Answers, outcomes: list[Outcome]) -> list[tuple[str, Outco
 
 
 def kind(message: str) -> str:
-    return "YourCodeRaised" if message.startswith("raised ") else "Wrong"
+    return "YourCodeRaised" if message.startswith("raised ") else "WrongAnswer"
 
 
 def check(chapter: str, given: dict[int, Answers], home: Path) -> None:

@@ -2,11 +2,19 @@
 
 import ast
 import re
+import sys
 import time
+from collections import Counter
+from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import course_checks
+import numpy as np
+import pyarrow
 import pytest
+import sqlalchemy as sa
 from course_checks import Chapter
 from exercise_runs import REGION, code_cells
 
@@ -17,15 +25,16 @@ from tutorial.exercises import checking as module
 from tutorial.exercises.checking import (
     SOURCES,
     NotAttempted,
-    Wrong,
+    NotSolved,
+    WrongAnswer,
     YourCodeRaised,
-    call,
+    case,
     exercise,
+    expect,
     wait_until,
 )
-from tutorial.exercises.quiz import Choice, Question
-from tutorial.urls import usable_url
-from tutorial.workspace import HOME_VARIABLE, MARK
+from tutorial.exercises.quiz import FOLDER, Choice, Question, questions
+from tutorial.workspace import HOME_VARIABLE
 
 CHAPTERS = sorted(path.stem for path in EXERCISES.glob("*.ipynb"))
 
@@ -34,7 +43,7 @@ CHAPTERS = sorted(path.stem for path in EXERCISES.glob("*.ipynb"))
 def exercise_7(number: int) -> str:
     """See that a number is five."""
     if number != 5:
-        raise Wrong(f"{number} is not five.")
+        raise WrongAnswer(f"{number} is not five.")
     return "It is five."
 
 
@@ -62,7 +71,7 @@ def test_a_wrong_answer_is_told_and_not_noted(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv(HOME_VARIABLE, str(tmp_path))
-    with pytest.raises(Wrong, match=r"^6 is not five\.$"):
+    with pytest.raises(WrongAnswer, match=r"^6 is not five\.$"):
         exercise_7.check(6)
     assert progress.solved() == set()
 
@@ -78,7 +87,7 @@ def passes() -> None:
     "answer", [None, ..., dots, passes], ids=["None", "Ellipsis", "dots", "passes"]
 )
 def test_no_answer(answer: object) -> None:
-    with pytest.raises(NotAttempted, match=r"^`number` must still be made\. exercise_7\.hint"):
+    with pytest.raises(NotAttempted, match=r"^`number` is still missing\. exercise_7\.hint"):
         exercise_7.check(answer)
 
 
@@ -88,7 +97,7 @@ def test_no_answer(answer: object) -> None:
     ids=["zero", "empty text", "empty list", "returns 5", "returns empty text", "type"],
 )
 def test_an_answer_that_is_false_or_short_is_one(answer: object) -> None:
-    with pytest.raises(Wrong, match="is not five"):
+    with pytest.raises(WrongAnswer, match="is not five"):
         exercise_7.check(answer)
 
 
@@ -97,12 +106,13 @@ def test_an_answer_that_the_check_cannot_use() -> None:
         def __ne__(self, other: object) -> bool:
             raise KeyError("odd")
 
-    with pytest.raises(Wrong, match="could not use the answer, it met KeyError: 'odd'"):
+    says = "could not use the answer: KeyError: 'odd', at the line: raise KeyError"
+    with pytest.raises(WrongAnswer, match=says):
         exercise_7.check(Odd())
 
 
 def test_the_notebook_shows_the_message_without_the_lines_of_the_check() -> None:
-    assert Wrong("6 is not five.")._render_traceback_() == ["Wrong: 6 is not five."]
+    assert WrongAnswer("6 is not five.")._render_traceback_() == ["Wrong: 6 is not five."]
 
 
 def test_hints_in_steps(capsys: pytest.CaptureFixture) -> None:
@@ -112,7 +122,7 @@ def test_hints_in_steps(capsys: pytest.CaptureFixture) -> None:
     assert lines[:2] == ["Hint 1 of 3: It is a number.", "Hint 2 of 3: It is less than six."]
     last = [
         "Hint 3 of 3: It is five.",
-        "It was the last one. exercise_7.solution() shows a solution.",
+        "That was the last hint. exercise_7.solution() shows a solution.",
     ]
     assert lines[2:] == last * 2
 
@@ -128,27 +138,107 @@ def test_a_copy_without_solutions_says_so(
 # Calling the learner's code
 
 
-def test_the_code_raises() -> None:
-    def divide(x: float) -> float:
-        return x / 0
-
-    with pytest.raises(YourCodeRaised, match=r"ZeroDivisionError: .*at the line: return x / 0$"):
-        call(divide, 5)
+def check_function(function: Any, *arguments: Any) -> None:
+    with case("a case") as call:
+        call(function, *arguments)
 
 
-def test_the_course_raises_in_the_code() -> None:
-    with pytest.raises(YourCodeRaised, match=r"at the line: call\(lambda: usable_url\("):
-        call(lambda: usable_url("nonsense"))
+def divide(x: float) -> float:
+    return x / 0
 
 
-def test_the_code_leaves_python() -> None:
-    with pytest.raises(YourCodeRaised, match=r"^SystemExit"):
-        call(exit)
+def asks_for_one_row() -> object:
+    with sa.create_engine("sqlite://").connect() as connection:
+        return connection.execute(sa.text("SELECT 1 WHERE 0")).one()
+
+
+def makes_an_array() -> object:
+    return pyarrow.array([1, "two"])
+
+
+def calls_another() -> object:
+    return divide(5)
+
+
+@pytest.mark.parametrize(
+    ("function", "says"),
+    [
+        (partial(divide, 5), "ZeroDivisionError: .*, at the line: return x / 0$"),
+        (calls_another, "ZeroDivisionError: .*, at the line: return x / 0$"),
+        # Compiled libraries leave frames without lines in the traceback.
+        (asks_for_one_row, "NoResultFound: .*, at the line: return connection.execute"),
+        (makes_an_array, "ArrowInvalid: .*, at the line: return pyarrow.array"),
+        (lambda: usable_url("nonsense"), "ImproperlyConfigured: .*, at the line: .*usable_url"),
+        (lambda: sys.exit(), "SystemExit: , at the line: .*sys.exit"),
+        (lambda: eval("1 / 0"), "ZeroDivisionError: .*, at the line: .*eval"),
+        # No line is the learner's: then the message names the function.
+        (exit, "SystemExit: .*, in the call of "),
+        (partial(int, "five"), "ValueError: .*, in the call of functools.partial"),
+    ],
+)
+def test_what_the_code_raises_has_its_case_and_line(function: Any, says: str) -> None:
+    with pytest.raises(YourCodeRaised, match=f"^For a case: {says}"):
+        check_function(function)
+
+
+def test_a_check_that_fails_has_its_case_and_the_line() -> None:
+    def generator() -> Iterator[int]:
+        yield 1 // 0
+
+    with (
+        pytest.raises(
+            WrongAnswer, match=r"^For a case: .*ZeroDivisionError.*at the line: yield 1 // 0$"
+        ),
+        case("a case") as call,
+    ):
+        list(call(generator))
 
 
 def test_no_function() -> None:
-    with pytest.raises(Wrong, match=r"^5 is no function"):
-        call(5)  # type: ignore[arg-type]
+    with pytest.raises(WrongAnswer, match=r"^For a case: .* 5 is not a function\.$"):
+        check_function(5)
+
+
+class Liar:
+    """Claims to be equal to everything."""
+
+    def __eq__(self, other: object) -> bool:
+        return True
+
+    def __ne__(self, other: object) -> bool:
+        return False
+
+    __hash__ = object.__hash__
+
+
+class Unspeakable:
+    def __repr__(self) -> str:
+        raise ValueError("no words")
+
+
+@pytest.mark.parametrize("right", [5, True, None, "five", [5], (5,), 5.0])
+def test_only_the_right_value_of_the_right_type_is_expected(right: object) -> None:
+    expect(right, right)
+    for wrong in (Liar(), Unspeakable(), 6, False, "six", [6], None if right else 1, b"five"):
+        with pytest.raises(WrongAnswer, match=r"^the word: expected .*, got "):
+            expect(wrong, right, "the word: ")
+
+
+def test_a_number_of_numpy_counts_as_one_of_python() -> None:
+    expect(np.int64(5), 5)
+    expect(np.bool_(True), True)
+
+
+@pytest.mark.parametrize(
+    ("answers", "says"),
+    [
+        ((), "The check takes 1 answer, but none were given: run exercise_7.check(number)."),
+        ((5, 5), "The check takes 1 answer, but 2 were given: run exercise_7.check(number)."),
+    ],
+)
+def test_a_wrong_number_of_answers(answers: tuple[int, ...], says: str) -> None:
+    with pytest.raises(NotSolved, match=f"^{re.escape(says)}$"):
+        exercise_7.check(*answers)
 
 
 def loop() -> None:
@@ -164,13 +254,17 @@ def swallow() -> None:
             continue
 
 
-@pytest.mark.parametrize("function", [loop, swallow, lambda: time.sleep(900)])
+@pytest.mark.parametrize(
+    ("function", "line"),
+    [(loop, "(pass|while True:)"), (swallow, "time.sleep"), (lambda: time.sleep(30), ".*sleep")],
+)
 def test_an_endless_function_is_interrupted(
-    function: object, monkeypatch: pytest.MonkeyPatch
+    function: object, line: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "PATIENCE", 0.2)
-    with pytest.raises(Wrong, match=r"still running after 0\.2 seconds"):
-        call(function)  # type: ignore[arg-type]
+    monkeypatch.setattr(module, "TIME_LIMIT", 0.2)
+    says = rf"^For a case: .* still running after 0\.2 seconds, at the line: {line}"
+    with pytest.raises(WrongAnswer, match=says):
+        check_function(function)
 
 
 def test_the_learner_can_interrupt() -> None:
@@ -178,11 +272,11 @@ def test_the_learner_can_interrupt() -> None:
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        call(interrupted)
+        check_function(interrupted)
 
 
 def test_waiting_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "PATIENCE", 0.1)
+    monkeypatch.setattr(module, "TIME_LIMIT", 0.1)
     started = time.monotonic()
     assert not wait_until(lambda: False)
     assert time.monotonic() - started >= 0.1
@@ -211,18 +305,42 @@ def test_hints_points_and_solutions(chapter: str) -> None:
 
 @pytest.mark.parametrize("chapter", CHAPTERS)
 def test_the_quiz(chapter: str) -> None:
-    found = vars(progress.import_module(progress.module_name(chapter)))
-    questions = [value for value in found.values() if isinstance(value, Question)]
-    assert len(questions) == 5
-    for question in questions:
+    word = progress.module_name(chapter).rpartition(".")[2]
+    quiz = questions(word)
+    assert len(quiz) == 5
+    for question in quiz:
         choices = list(question.choices.values())
+        assert list(question.choices) == list("abcd")[: len(choices)]
         assert len(choices) >= 3
-        assert sum(choice.right for choice in choices) == 1
+        assert question.right in question.choices
+        assert len({choice.text for choice in choices}) == len(choices)
         assert len({choice.explanation for choice in choices}) == len(choices)
-    letters = {next(key for key, choice in q.choices.items() if choice.right) for q in questions}
-    assert len(letters) > 1, "the right answer has always the same letter"
-    cells = "\n".join(code_cells(EXERCISES / f"{chapter}.ipynb"))
+        assert all(choice.text and choice.explanation for choice in choices)
+    assert len({question.right for question in quiz}) > 1, "the right letter is always the same"
+    cells = "\n".join(code_cells(NOTEBOOKS / f"{chapter}.ipynb"))
+    assert f'questions("{word}")' in cells
     assert re.findall(r"^question_(\d)\.ask\(\)$", cells, re.MULTILINE) == list("12345")
+
+
+def test_each_file_of_questions_belongs_to_a_chapter() -> None:
+    words = {progress.module_name(chapter).rpartition(".")[2] for chapter in CHAPTERS}
+    assert {path.stem for path in FOLDER.glob("*.toml")} == words
+
+
+def test_neither_length_nor_letter_gives_a_right_answer_away() -> None:
+    quizzes = [
+        question
+        for chapter in CHAPTERS
+        for question in questions(progress.module_name(chapter).rpartition(".")[2])
+    ]
+    longest = 0
+    for question in quizzes:
+        lengths = {letter: len(choice.text) for letter, choice in question.choices.items()}
+        longest += lengths[question.right] == max(lengths.values())
+    assert longest <= len(quizzes) / 3
+    letters = Counter(question.right for question in quizzes)
+    for letter in "abc":
+        assert 0.25 <= letters[letter] / len(quizzes) <= 0.42, letters
 
 
 @pytest.mark.parametrize("chapter", CHAPTERS)
@@ -255,14 +373,33 @@ def test_each_source_has_its_version_for_learners() -> None:
 # The quiz and the progress
 
 
-def test_a_question(capsys: pytest.CaptureFixture) -> None:
-    question = Question("2 + 3?", Choice("6", "That is 2 * 3."), Choice("5", "Yes.", right=True))
+def five() -> Question:
+    choices = {
+        "a": Choice("6", "That is `2 * 3`."),
+        "b": Choice("5", "Three & two, as `2 < 3` > 1."),
+    }
+    return Question("What is `2 + 3`?", "b", choices)
+
+
+def test_a_question_is_asked_and_answered(capsys: pytest.CaptureFixture) -> None:
+    question = five()
     question.ask()
-    for letter in ("a", " B ", "c"):
+    for letter in ("a", " B ", "c", ""):
         question.answer(letter)
     assert capsys.readouterr().out.splitlines() == [
-        *["2 + 3?", "  a) 6", "  b) 5"],
-        *["No. That is 2 * 3.", "Right. Yes.", "The answer is one of the letters a, b."],
+        *["What is `2 + 3`?", "  a) 6", "  b) 5"],
+        *["No. That is `2 * 3`.", "Right. Three & two, as `2 < 3` > 1."],
+        *["Answer with one of the letters a, b."] * 2,
+    ]
+
+
+def test_a_question_in_a_notebook_opens_without_a_kernel() -> None:
+    html = five()._repr_html_()
+    assert html.splitlines() == [
+        "<p>What is <code>2 + 3</code>?</p>",
+        "<details><summary>a) 6</summary><p>No. That is <code>2 * 3</code>.</p></details>",
+        "<details><summary>b) 5</summary>"
+        "<p>Right. Three &amp; two, as <code>2 &lt; 3</code> &gt; 1.</p></details>",
     ]
 
 

@@ -1,5 +1,6 @@
 """Answers to the exercises of chapter 03."""
 
+from answers.kinds import FUNCTION, value
 from exercise_runs import Answers
 
 QUERY = "SELECT name, status, result FROM celery_taskmeta WHERE task_id = :id"
@@ -25,9 +26,10 @@ return "waiting" if messages[0].visible else "taken"
 ANSWERS = {
     1: Answers(
         wrong={
+            **value("answer"),
             "answer = add(20, 22)": "was called, not sent",
-            "answer = add.delay": "and not what sending a task returns",
-            "answer = add.s(20, 22)": "and not what sending a task returns",
+            "answer = add.delay": ("`answer` should be what sending a task returns, but is"),
+            "answer = add.s(20, 22)": ("`answer` should be what sending a task returns, but is"),
             'answer = add.delay("20", "22")': "with the arguments ['20', '22']",
             "answer = add.delay(20, 20)": "with the arguments [20, 20]",
             "answer = add.delay(2, 3)": "with the arguments [2, 3]",
@@ -37,7 +39,7 @@ ANSWERS = {
             "from tutorial.tasks import divide\n\nanswer = divide.delay(20, 22)": (
                 "asks for the task tutorial.tasks.divide"
             ),
-            "answer = 5": "`answer` is 5",
+            "answer = 5": ("`answer` should be what sending a task returns, but is 5."),
         },
         right=[
             "answer = add.apply_async((20, 22))",
@@ -47,9 +49,12 @@ ANSWERS = {
     ),
     2: Answers(
         wrong={
-            "worker = Worker": "and not a Worker",
+            **value("worker"),
+            "worker = Worker": ("`worker` should be a Worker, but is <class"),
             "worker = Worker(concurrency=1)": "its status is 'not started'",
-            "worker = Worker(concurrency=1).start": "and not a Worker",
+            "worker = Worker(concurrency=1).start": (
+                "`worker` should be a Worker, but is <bound method"
+            ),
             'worker = Worker(concurrency=1, queues="math", pool="solo").start()': (
                 "the worker listens on the queue 'math'"
             ),
@@ -57,26 +62,37 @@ ANSWERS = {
             "with Worker(concurrency=1, queues='math', pool='solo') as worker:\n    pass": (
                 "its status is 'stopped'"
             ),
-            'worker = "celery -A tutorial.tasks worker"': "and not a Worker",
+            'worker = "celery -A tutorial.tasks worker"': (
+                "`worker` should be a Worker, but is 'celery -A"
+            ),
         },
         right=["worker = Worker(concurrency=1, pool='solo').start()"],
     ),
     3: Answers(
         wrong={
-            "query = 5": "and not a text",
+            **value("query"),
+            "query = 5": ("`query` should be a string, but is 5."),
             'query = "SELECT name, status, result FROM celery_taskmeta WHERE id = :id"': (
-                "finds 0 rows"
+                "that is done: expected one row, got 0."
             ),
             'query = f"SELECT name, status, result FROM celery_taskmeta '
-            "WHERE task_id = '{answer.id}'\"": "query finds 0 rows",
-            f"query = {QUERY.replace('name, status, result', '*')!r}": "The query finds (",
+            "WHERE task_id = '{answer.id}'\"": ("that is done: expected one row, got 0."),
+            f"query = {QUERY.replace('name, status, result', '*')!r}": (
+                "that is done: expected ('tutorial.tasks.add', 'SUC"
+            ),
             f"query = {QUERY.replace('name, status', 'status, name')!r}": "('SUCCESS', 'tut",
             f"query = {QUERY.replace('result', 'CAST(result AS INTEGER)')!r}": "42)",
             f"query = {QUERY.replace('celery_taskmeta', 'taskmeta')!r}": "no such table: taskmeta",
             f"query = {QUERY.replace('name', 'task_name')!r}": "no such column: task_name",
-            f"query = {QUERY.replace(':id', ':task_id')!r}": "does not run the query",
-            f"query = {QUERY.replace('task_id = :id', '')!r}": "does not run the query",
-            'query = "DELETE FROM celery_taskmeta WHERE task_id = :id"': "it is no SELECT",
+            f"query = {QUERY.replace(':id', ':task_id')!r}": (
+                "that is done: the database cannot run the query: A"
+            ),
+            f"query = {QUERY.replace('task_id = :id', '')!r}": (
+                "that is done: the database cannot run the query: i"
+            ),
+            'query = "DELETE FROM celery_taskmeta WHERE task_id = :id"': (
+                "that is done: the query returns no rows: it is not"
+            ),
             "query = \"SELECT 'tutorial.tasks.add', 'SUCCESS', 42\"": "'SUCCESS', 42)",
             "query = \"SELECT 'tutorial.tasks.add', 'SUCCESS', x'3432'\"": "tutorial.tasks.divide",
         },
@@ -88,25 +104,32 @@ ANSWERS = {
     ),
     4: Answers(
         wrong={
-            'return "waiting"': "never sent it returns 'waiting'",
-            "return add.AsyncResult(task_id).state": "returns 'PENDING', none of the four",
-            'print("waiting")': "returns None, none of the four words",
+            **FUNCTION,
+            'return "waiting"': ("that was never sent: expected 'unknown', got 'waiting'."),
+            "return add.AsyncResult(task_id).state": (
+                "that was never sent: expected 'unknown', got 'PENDING'."
+            ),
+            'print("waiting")': ("that was never sent: expected 'unknown', got None."),
             'return {"PENDING": "waiting", "SUCCESS": "done"}[add.AsyncResult(task_id).state]': (
-                "never sent it returns 'waiting'"
+                "that was never sent: expected 'unknown', got 'waiting'."
             ),
             WHERE_IS.replace("rows and rows[0].status != 'STARTED'", "rows").replace(
                 'rows and rows[0].status != "STARTED"', "rows"
-            ): "says STARTED it returns 'done'",
-            WHERE_IS.replace('!= "STARTED"', '== "SUCCESS"'): "says FAILURE it returns 'taken'",
+            ): ("row that says STARTED: expected 'taken', got 'done'."),
+            WHERE_IS.replace('!= "STARTED"', '== "SUCCESS"'): (
+                "row that says FAILURE: expected 'done', got 'taken'."
+            ),
             WHERE_IS.replace(
                 "json_extract(payload, '$.headers.id') = :id", "payload LIKE :id"
             ).replace('{"id": task_id},\n    )', '{"id": f"%{task_id}%"},\n    )'): (
-                "never sent it returns 'waiting'"
+                "that was never sent: expected 'unknown', got 'waiting'."
             ),
             WHERE_IS.replace("if not messages", "if not messages[0]"): "raised IndexError",
-            WHERE_IS.replace("messages[0].visible", "True"): "returns 'waiting', and 'taken'",
+            WHERE_IS.replace("messages[0].visible", "True"): (
+                "without a row: expected 'taken', got 'waiting'."
+            ),
             WHERE_IS.replace("messages[0].visible", "not messages[0].visible"): (
-                "waits in the queue it returns 'taken'"
+                "waiting in the queue: expected 'waiting', got 'taken'."
             ),
             "while True:\n    pass": "still running after 1 seconds",
         },

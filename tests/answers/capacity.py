@@ -1,12 +1,8 @@
 """Answers to the exercises of chapter 17."""
 
+from answers.kinds import FUNCTION
 from exercise_runs import Answers
 
-DAYS = """
-if rate == 0:
-    return math.inf
-return (2**31 - 1 - last_id) / (rate * 60 * 60 * 24)
-"""
 BYTES = """
 pages = "(SELECT page_count - freelist_count FROM pragma_page_count, pragma_freelist_count)"
 size = "(SELECT page_size FROM pragma_page_size)"
@@ -48,32 +44,65 @@ return total
 """
 WHERE = "table.c.date_done < before"
 
+PARTITIONS = """
+days_of_table = [(n, first + timedelta(n)) for n in range(days)]
+return [
+    f"CREATE TABLE {table}_{n} PARTITION OF {table} "
+    f"FOR VALUES FROM ('{day}') TO ('{first + timedelta(n + 1)}')"
+    for n, day in days_of_table
+]""".lstrip("\n")
+
 ANSWERS = {
     1: Answers(
         wrong={
-            "return 62.1": "days_left(0, 400.0) is 62.1, and the ids last for 62.13",
-            "print((2**31 - 1 - last_id) / rate / 86400)": "`return` a function gives",
-            "return f'{(2**31 - 1 - last_id) / rate / 86400}'": "and not a number.",
-            "return (2**31 - 1 - last_id) / rate / 86400": "raised ZeroDivisionError",
-            DAYS.replace(" * 60 * 60 * 24", ""): "that is the number of seconds",
-            DAYS.replace(" * 24", ""): "that is the number of hours",
-            DAYS.replace(" * 60 * 24", ""): "that is the number of minutes",
-            DAYS.replace(" - last_id", ""): "what all ids last, and some are used",
-            DAYS.replace(" - 1", ""): "an id too many, for the last one is 2,147,483,647",
-            DAYS.replace("31", "32"): "what an unsigned integer would give",
-            DAYS.replace("31", "63"): "what a bigint would give",
-            DAYS.replace(" / (", " // ("): "is 62.0, and the ids last for 62.13",
-            DAYS.replace("math.inf", "0"): "last for ever, and the function says 0",
-            DAYS.replace("math.inf", "None"): "last for ever, and the function says None",
+            **FUNCTION,
+            "return []": "no partition takes a row of 2026-12-30 00:00:00",
+            "return 'CREATE TABLE x (y int)'": "expected a list of strings",
+            "return [first]": "expected a list of strings",
+            PARTITIONS.replace("return", "print"): "expected a list of strings, got None",
+            PARTITIONS.replace("range(days)", "range(days - 1)"): "no partition takes a row of",
+            PARTITIONS.replace("range(days)", "range(days + 1)"): "this day was not asked for",
+            PARTITIONS.replace("range(days)", "range(1, days + 1)"): "no partition takes a row of",
+            PARTITIONS.replace("('{day}')", "('{day} 00:00:01')"): "no partition takes a row of",
+            PARTITIONS.replace("n + 1)}')", "n)} 23:59:59')"): "no partition takes a row before",
+            PARTITIONS.replace("n + 1)}')", "n + 2)}')"): "PostgreSQL refuses",
+            PARTITIONS.replace("n + 1)}')", "n)}')"): "PostgreSQL refuses",
+            PARTITIONS.replace("_{n}", ""): "PostgreSQL refuses",
+            PARTITIONS.replace("{table}_{n}", "day_{n}").replace("OF {table}", "OF results"): (
+                "PostgreSQL refuses"
+            ),
+            PARTITIONS.replace("('{day}')", "('{day} 08:00')").replace(
+                "n + 1)}')", "n + 1)} 08:00')"
+            ): "no partition takes a row of",
+            "return [f'CREATE TABLE {table}_all PARTITION OF {table} DEFAULT']": (
+                "has no partition of its own"
+            ),
+            "last = first + timedelta(days)\n"
+            'return [f"CREATE TABLE {table}_all PARTITION OF {table} "\n'
+            "        f\"FOR VALUES FROM ('{first}') TO ('{last}')\"]": "no partition of its own",
+            PARTITIONS + " + [f'CREATE TABLE {table}_rest PARTITION OF {table} DEFAULT']": (
+                "this day was not asked for"
+            ),
+            # The day of the month alone: two months have a 31st, and 32 is none.
+            'return [\n    f"CREATE TABLE {table}_{n} PARTITION OF {table} "\n'
+            "    f\"FOR VALUES FROM ('{first:%Y-%m}-{first.day + n}') \"\n"
+            "    f\"TO ('{first:%Y-%m}-{first.day + n + 1}')\"\n    for n in range(days)\n]": (
+                "PostgreSQL refuses"
+            ),
+            # In a session in Los Angeles, midnight UTC is another one.
+            PARTITIONS.replace("('{day}')", "(timestamptz '{day} 00:00Z')").replace(
+                "('{first + timedelta(n + 1)}')",
+                "(timestamptz '{first + timedelta(n + 1)} 00:00Z')",
+            ): "no partition takes a row of",
         },
         right=[
-            DAYS,
-            "try:\n    return (2147483647 - last_id) / rate / 86400\n"
-            "except ZeroDivisionError:\n    return float('inf')",
+            PARTITIONS,
+            PARTITIONS.replace("('{day}')", "('{day:%Y-%m-%d} 00:00:00')"),
         ],
     ),
     2: Answers(
         wrong={
+            **FUNCTION,
             "return 300": "The function returns 300, and a row takes",
             BYTES.replace(" - freelist_count", ""): "counts the empty pages too",
             BYTES.replace(" * {size}", ""): "counts pages, not bytes.",
@@ -101,6 +130,7 @@ ANSWERS = {
     ),
     3: Answers(
         wrong={
+            **FUNCTION,
             BY_ID.replace("batch):", "len(old) or 1):").replace("+ batch", "+ len(old)"): (
                 "A transaction has deleted 7 rows, and `batch` is 3"
             ),

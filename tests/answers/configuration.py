@@ -1,5 +1,6 @@
 """Answers to the exercises of chapter 02."""
 
+from answers.kinds import FUNCTION, value
 from exercise_runs import Answers
 
 URL = 'backend_url = f"db+sqlite:///{home}/files/answers.db"'
@@ -33,6 +34,7 @@ return "error" if url.startswith(("sqlite", "Engine")) else "elsewhere"
 ANSWERS = {
     1: Answers(
         wrong={
+            **value("backend_url"),
             URL.replace("db+", ""): "No module named 'sqlite'",
             URL.replace("db+", "sqla+"): "No module named 'sqla'",
             URL.replace("db+sqlite:///", ""): "Celery says: No module named",
@@ -58,6 +60,7 @@ ANSWERS = {
     ),
     2: Answers(
         wrong={
+            **FUNCTION,
             "return Celery(name)": "The app's broker_url is None",
             "return Celery(settings)": "and not 'shop'",
             'return Celery("shop", config_source=settings)': "'shop', and not 'library'",
@@ -95,6 +98,7 @@ ANSWERS = {
     ),
     3: Answers(
         wrong={
+            **FUNCTION,
             'return "database"': "without settings it returns 'database', and 'nowhere'",
             "return type(app.backend).__name__": "'DisabledBackend', none of the four words",
             "return app.conf.result_backend": "returns None, none of the four words",

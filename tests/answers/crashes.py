@@ -1,5 +1,6 @@
 """Answers to the exercises of chapter 11."""
 
+from answers.kinds import FUNCTION
 from exercise_runs import Answers
 
 RECOVER = """
@@ -67,36 +68,46 @@ query = "SELECT task_id FROM celery_taskmeta WHERE status = 'SUCCESS'"
 done = set(pd.read_sql(query, results)["task_id"])
 """
 
+DIAGNOSE = """
+rows = dict(load_results(results)[["task_id", "status"]].values)
+waiting = dict(load_messages(queue)[["task_id", "waiting"]].values)
+lost = set(lost_tasks(results, queue)["task_id"])
+if task_id in rows and rows[task_id] != "STARTED":
+    return "done"
+if waiting[task_id]:
+    return "waiting"
+return "lost" if task_id in lost else "running"
+"""
+
 ANSWERS = {
     1: Answers(
         wrong={
-            "lost = lost_tasks(results, queue)": "of the type DataFrame",
-            'lost = lost_tasks(results, queue)["task_id"]': "of the type Series",
-            "lost = len(lost_tasks(results, queue))": "of the type int",
-            'lost = list(lost_tasks(results, queue)["name"])': "the id of no task",
-            "lost = [begun, received]": "a task id is a text",
-            "lost = [200, 300]": "holds 200: a task id is a text",
-            "from tutorial.results import load_results\n\n"
-            'lost = list(load_results(results)["task_id"])': "its row says SUCCESS",
-            "messages = load_messages(queue)\n"
-            'lost = list(messages["task_id"][~messages["waiting"]])': "its row says SUCCESS",
-            f'{DONE}sent = load_messages(queue)["task_id"]\nlost = list(sent[~sent.isin(done)])': (
-                "a task that waits"
-            ),
-            "from tutorial.results import load_results\n\nrows = load_results(results)\n"
-            'lost = list(rows["task_id"][rows["status"] == "STARTED"])': "received: it has no row",
-            "lost = [received.id]": "its row says STARTED",
-            "lost = []": "its row says STARTED",
+            **FUNCTION,
+            "return 'lost'": "expected 'waiting', got 'lost'",
+            "return 'waiting'": "begun: expected 'lost', got 'waiting'",
+            "print('lost')": "expected 'waiting', got None",
+            DIAGNOSE.replace('"lost"', '"LOST"'): "expected 'lost', got 'LOST'",
+            DIAGNOSE.replace(' != "STARTED"', ' == "SUCCESS"'): "expected 'done', got 'running'",
+            DIAGNOSE.replace('rows[task_id] != "STARTED"', "True"): "expected 'lost', got 'done'",
+            DIAGNOSE.replace('"lost" if', '"lost" if True or'): "expected 'running', got 'lost'",
+            DIAGNOSE.replace(
+                "task_id in lost", "task_id in rows"
+            ): "expected 'lost', got 'running'",
+            DIAGNOSE.replace("task_id in lost", "task_id not in lost"): "got 'running'",
+            DIAGNOSE.replace("if waiting[task_id]", "if not waiting[task_id]"): "got 'running'",
+            DIAGNOSE.replace('    return "waiting"', '    return "running"'): "got 'running'",
+            DIAGNOSE.replace("lost_tasks(results, queue)", "lost_tasks(queue, results)"): "raised ",
+            DIAGNOSE.replace("[task_id]:", "['task_id']:"): "raised KeyError",
+            "import time\n\ntime.sleep(60)": "after 1 seconds, at the line: time.sleep(60)",
         },
         right=[
-            DONE + 'sent = load_messages(queue).query("not waiting")["task_id"]\n'
-            "lost = [task_id for task_id in sent if task_id not in done]",
-            'lost = lost_tasks(results, queue)["task_id"].tolist()',
-            'lost = set(lost_tasks(results, queue)["task_id"])',
+            DIAGNOSE,
+            DIAGNOSE.replace('!= "STARTED"', "in ('SUCCESS', 'FAILURE')"),
         ],
     ),
     2: Answers(
         wrong={
+            **FUNCTION,
             "return requeue_lost(results, queue)": "of the type int",
             "requeue_lost(results, queue)": "of the type NoneType",
             "requeue_lost(results, queue)\nreturn []": (
@@ -138,6 +149,7 @@ ANSWERS = {
     ),
     3: Answers(
         wrong={
+            **FUNCTION,
             "return amount": "After a deposit of 70 the balance is 0",
             f"with engine.begin() as connection:\n"
             f"    connection.execute(sa.text({ADD}), {{'amount': amount}})": (

@@ -1,5 +1,6 @@
 """Answers to the exercises of chapter 01."""
 
+from answers.kinds import FUNCTION, value
 from exercise_runs import Answers
 
 ORDERS = """
@@ -29,6 +30,7 @@ URL = "postgresql+psycopg://ada:p%40ss%2Fword@db.example.org:5433/results"
 ANSWERS = {
     1: Answers(
         wrong={
+            **value("url"),
             f"url = {URL.replace('%40', '@').replace('%2F', '/')!r}": "The password is",
             f"url = {URL.replace('+psycopg', '')!r}": "The drivername is 'postgresql'",
             f"url = {URL.replace('postgresql', 'postgres')!r}": "The drivername is 'postgres+",
@@ -45,6 +47,7 @@ ANSWERS = {
     ),
     2: Answers(
         wrong={
+            **value("engine"),
             SHOP.replace("make_engine(", "("): "and not an engine",
             'engine = sa.create_engine("sqlite:///shop.db")': "is relative",
             SHOP: "There is no file yet",
@@ -66,6 +69,7 @@ ANSWERS = {
     ),
     3: Answers(
         wrong={
+            **FUNCTION,
             'return sa.URL.create("sqlite", database=str(file))': "and not an engine",
             'sa.create_engine(f"sqlite:///{file}")': "returns None",
             'return sa.create_engine(f"sqlite:///{file}")': "waits 5000 milliseconds: each",

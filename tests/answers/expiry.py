@@ -1,5 +1,6 @@
 """Answers to the exercises of chapter 09."""
 
+from answers.kinds import FUNCTION, value
 from exercise_runs import Answers
 
 WEEK = """
@@ -28,6 +29,7 @@ WRITE = "old.to_parquet(file)"
 ANSWERS = {
     1: Answers(
         wrong={
+            **value("week"),
             "week = timedelta(days=7)": "and not a Celery app",
             "week = Celery('week')": "stores nothing in a database",
             WEEK.replace(
@@ -54,6 +56,7 @@ ANSWERS = {
     ),
     2: Answers(
         wrong={
+            **value("lost", "worker"),
             KILLED.replace(".start()", "").replace("wait_for_row(lost)\n", ""): "'not started'",
             KILLED.replace("1000, 1", "5, 0.1").replace(
                 "worker.kill()", ""
@@ -69,6 +72,7 @@ ANSWERS = {
     ),
     3: Answers(
         wrong={
+            **value("query"),
             f"query = {QUERY.replace('IS', '=')!r}": "does not find a task with the state STARTED",
             f'query = "{QUERY.replace("IS NULL", EMPTY)}"': "does not find a task",
             f'query = "{BY_STATUS} = {STARTED}"': "does not find a task with the state RETRY",
@@ -93,6 +97,7 @@ ANSWERS = {
     ),
     4: Answers(
         wrong={
+            **FUNCTION,
             ARCHIVE.replace(WRITE, "") + WRITE: "could not be written, and 3 rows are deleted",
             ARCHIVE.replace(WRITE, f"try:\n    {WRITE}\nexcept OSError:\n    pass"): (
                 "could not be written, and 3 rows are deleted"

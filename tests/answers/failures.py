@@ -1,5 +1,6 @@
 """Answers to the exercises of chapter 06."""
 
+from answers.kinds import FUNCTION, value
 from exercise_runs import Answers
 
 REPORT = """
@@ -30,6 +31,7 @@ SEND = "again = add.apply_async([20, 22], task_id=first.id)"
 ANSWERS = {
     1: Answers(
         wrong={
+            **value("answer"),
             "answer = divide.delay(12, 0)": "failed with a ZeroDivisionError",
             "answer = divide.delay(12, 3)": "did not fail: it returned 4.0",
             "answer = add.delay('twelve', 3)": "asks for the task tutorial.tasks.add",
@@ -57,6 +59,7 @@ ANSWERS = {
     ),
     2: Answers(
         wrong={
+            **FUNCTION,
             "return sales": "for which JSON has no word",
             "return sales.to_dict('records')": "and not a dictionary",
             "return REPORT": "raised NameError",
@@ -92,6 +95,7 @@ ANSWERS = {
     ),
     3: Answers(
         wrong={
+            **FUNCTION,
             "return True": "was never sent it returns True, and False is right",
             "return False": "waits it returns False, and the message still waits",
             "add.app.control.revoke(task_id)\nreturn True": "was never sent it returns True",
@@ -127,6 +131,7 @@ ANSWERS = {
     ),
     4: Answers(
         wrong={
+            **value("again"),
             SEND.replace("20, 22", "'20', '22'"): "asks for the arguments ['20', '22']",
             SEND.replace("20, 22", "20, 20"): "asks for the arguments [20, 20]",
             SEND: "The row still says 2",
@@ -146,6 +151,7 @@ ANSWERS = {
     ),
     5: Answers(
         wrong={
+            **FUNCTION,
             "print(engine)": "no such table: steps",
             STEPS.replace(
                 "TABLE steps", "TABLE history"

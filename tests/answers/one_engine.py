@@ -1,5 +1,6 @@
 """Answers to the exercises of chapter 10."""
 
+from answers.kinds import FUNCTION
 from exercise_runs import Answers
 
 COUNT = """
@@ -12,36 +13,57 @@ finally:
     sa.event.remove(*listen)
 return len(opened)
 """
-SESSION = """
-self.session_manager.prepare_models(self.engine)
-return sessionmaker(self.engine)()
-"""
 ENGINE = "return sa.create_engine(url, pool_size=threads, max_overflow=0, pool_timeout=0.1)"
+
+APP = """
+engine = sa.create_engine(url, pool_pre_ping=True)
+return Celery("shop", backend=engine_backend(engine))
+"""
+UPGRADE = """
+found = {column["name"] for column in sa.inspect(engine).get_columns("celery_taskmeta")}
+with engine.begin() as connection:
+    for column in TaskExtended.__table__.columns:
+        if column.name not in found:
+            kind = column.type.compile(engine.dialect)
+            add = f"ALTER TABLE celery_taskmeta ADD COLUMN {column.name} {kind}"
+            connection.execute(sa.text(add))
+"""
 
 ANSWERS = {
     1: Answers(
         wrong={
-            "shop = engine": "and not a Celery app",
-            "shop = engine_backend(engine)": "and not a Celery app",
-            "shop = Celery('shop')": "stores nothing in a database",
-            "shop = Celery('shop', backend=engine)": "'Engine' object is not callable",
-            "shop = Celery('shop', backend=f'db+{engine.url}')": "but a new one for each call",
-            "shop = Celery('shop', backend=engine_backend(make_engine()))": "but one of its own",
-            "shop = Celery('shop', backend=f'tutorial.backend:EngineBackend+{engine.url}')": (
-                "but one of its own"
+            **FUNCTION,
+            "return engine_backend(sa.create_engine(url))": "expected a Celery app",
+            "return Celery('shop')": "the backend is not a SQL database",
+            "return Celery('shop', backend=sa.create_engine(url))": "is not callable",
+            "return Celery('shop', backend=f'db+{url}')": "makes a new engine for each call",
+            "app = Celery('shop', backend=f'db+{url}')\n"
+            "app.conf.database_engine_options = {'pool_pre_ping': True}\n"
+            "return app": "makes a new engine for each call",
+            APP.replace(
+                ", pool_pre_ping=True", ""
+            ): "the connection broke, and the next read failed",
+            APP.replace("True", "False"): "the connection broke, and the next read failed",
+            APP.replace("pool_pre_ping=True", "pool_recycle=3600"): "the connection broke",
+            APP.replace("pool_pre_ping=True", "poolclass=sa.NullPool"): "opened 5 connections",
+            APP.replace("pool_pre_ping=True", "pool_pre_ping=True, poolclass=sa.NullPool"): (
+                "opened 5 connections"
             ),
-            "shop = Celery('shop', backend=lambda app, url: DatabaseBackend(app=app, "
-            "url=str(engine.url)))": "but a new one for each call",
-            "shop = Celery('shop', broker=engine_backend(engine))": "stores nothing in a database",
+            APP.replace("(url", "('sqlite:///other.db'"): "in another database",
+            APP.replace("(engine))", "(sa.create_engine(url)))"): "the connection broke",
+            APP.replace("pool_pre_ping=True", "pool_size=1, pool_reset_on_return=None"): "broke",
         },
         right=[
-            "shop = Celery('shop')\nshop.conf.result_backend = engine_backend(engine)",
-            "from functools import partial\n\nfrom tutorial.backend import EngineBackend\n\n"
-            "shop = Celery('shop', backend=partial(EngineBackend, engine=engine))",
+            APP,
+            "from tutorial.database import make_engine\n\n"
+            "app = Celery('shop')\n"
+            "app.conf.result_backend = engine_backend(make_engine(url, pool_pre_ping=True))\n"
+            "return app",
         ],
     ),
     2: Answers(
         wrong={
+            **FUNCTION,
             "work()\nreturn 1": "opened connections is 4; the function returns 1",
             "work()\nreturn engine.pool.checkedin()": "raised AttributeError",
             COUNT.replace("len(opened)", "str(len(opened))"): "the function returns '4'",
@@ -71,32 +93,48 @@ ANSWERS = {
     ),
     3: Answers(
         wrong={
-            SESSION.replace("self.session_manager.prepare_models(self.engine)", ""): "who makes it",
-            SESSION.replace("(self.engine)()", "(self.engine)"): "and not a session",
-            SESSION.replace("return ", ""): "ResultSession returns None, and not a session",
-            "return self.engine.connect()": "and not a session",
-            "return super().ResultSession(session_manager)": "uses another engine than self.engine",
-            SESSION.replace("(self.engine)()", "(make_engine())()"): "uses another engine",
-            SESSION.replace("(self.engine)()", "(sa.create_engine(self.engine.url))()"): (
-                "uses another engine"
+            **{code: says for code, says in FUNCTION.items() if "LookupError" in code},
+            "return None": "is missing, or was not committed",
+            UPGRADE.replace("engine.begin()", "engine.connect()"): "was not committed",
+            UPGRADE.replace("        if column.name not in found:\n    ", "    "): (
+                "raised OperationalError"
             ),
-            SESSION.replace("self.session_manager", "session_manager"): "raised AttributeError",
-            SESSION.replace("(self.engine)()", "(engine)()"): "uses another engine",
-            "if not hasattr(self, 'session'):\n"
-            "    self.session_manager.prepare_models(self.engine)\n"
-            "    self.session = sessionmaker(self.engine)()\n"
-            "return self.session": "the same session",
+            UPGRADE.replace("if column.name not in found", "if column.name == 'stamps'"): (
+                "'children' is missing"
+            ),
+            UPGRADE.replace("not in found", "not in [*found, 'children']"): "'children' is missing",
+            UPGRADE.replace("not in found", "not in [*found, 'stamps']"): "'stamps' is missing",
+            UPGRADE.replace("{kind}", "TEXT"): "should be a BLOB, but is TEXT",
+            UPGRADE.replace(" {kind}", ""): "should be a BLOB, but is",
+            UPGRADE.replace("{column.name}", "new_{column.name}"): "is missing",
+            UPGRADE + "        connection.execute(sa.text('DELETE FROM celery_taskmeta'))": (
+                "the rows of the table have changed"
+            ),
+            "TaskExtended.__table__.drop(engine)\nTaskExtended.__table__.create(engine)": (
+                "the rows of the table have changed"
+            ),
+            "TaskExtended.__table__.drop(engine)": "the table celery_taskmeta is gone",
+            "TaskExtended.__table__.create(engine, checkfirst=True)": "is missing",
+            "TaskExtended.metadata.create_all(engine)": "is missing",
+            "with engine.begin() as connection:\n"
+            "    for name in ('children', 'stamps'):\n"
+            "        add = f'ALTER TABLE celery_taskmeta ADD COLUMN {name} BLOB'\n"
+            "        connection.execute(sa.text(add))": "raised OperationalError",
+            UPGRADE.replace(
+                "with engine.begin() as connection:",
+                "with engine.begin() as connection:\n"
+                "    connection.execute(sa.text('UPDATE celery_taskmeta SET worker = NULL'))",
+            ): "the rows of the table have changed",
         },
         right=[
-            "from sqlalchemy.orm import Session\n\n"
-            "self.session_manager.prepare_models(self.engine)\nreturn Session(self.engine)",
-            "(session_manager or self.session_manager).prepare_models(self.engine)\n"
-            "if not hasattr(self, 'sessions'):\n    self.sessions = sessionmaker(self.engine)\n"
-            "return self.sessions()",
+            UPGRADE,
+            "from celery.backends.database.session import SessionManager\n\n"
+            "SessionManager().prepare_models(engine)",
         ],
     ),
     4: Answers(
         wrong={
+            **FUNCTION,
             ENGINE.removeprefix("return "): "The function returns None, and not an engine",
             "return sa.create_engine(url)": "Who finds no connection free waits for 30 seconds",
             ENGINE.replace("threads", "'threads'"): "raised TypeError",

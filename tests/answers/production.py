@@ -1,5 +1,6 @@
 """Answers to the exercises of chapter 15."""
 
+from answers.kinds import FUNCTION, value
 from exercise_runs import Answers
 
 QUERY = (
@@ -18,6 +19,7 @@ def rights(*statements: str) -> str:
 ANSWERS = {
     1: Answers(
         wrong={
+            **value("settings"),
             'settings = "json"': "and not a dictionary",
             "settings = dict(SHOP)": "task_serializer is still 'pickle'",
             'settings = {"accept_content": ["json"], "result_accept_content": ["json"]}': (
@@ -53,6 +55,7 @@ ANSWERS = {
     ),
     2: Answers(
         wrong={
+            **value("query"),
             "query = 3": "and not a text",
             'query = "SELECT 3"': "0 have waited for longer than :minutes, and the query gives 3",
             'query = "SELECT count(*) FROM kombu_message WHERE visible"': (
@@ -82,6 +85,7 @@ ANSWERS = {
     ),
     3: Answers(
         wrong={
+            **FUNCTION,
             f'return "{REVOKE}"': "and not a list of texts",
             rights(f"{GRANT} {{role}}"): "column 'result': PUBLIC may, and that is everybody",
             rights("REVOKE ALL ON celery_taskmeta FROM {role}", f"{GRANT} {{role}}"): (

@@ -1,5 +1,6 @@
 """Answers to the exercises of chapter 04."""
 
+from answers.kinds import FUNCTION, value
 from exercise_runs import Answers
 
 HOURS = "return results['date_done'].dt.tz_convert(zone).dt.hour.value_counts()"
@@ -12,36 +13,48 @@ with engine.connect() as connection:
 """
 LOADED = "row = load_results(engine).set_index('task_id').loc[task_id]\n"
 
+FAILED = """
+results = load_results(engine)
+failed = results[results["exception"] == "TypeError"]
+"""
+
 ANSWERS = {
     1: Answers(
         wrong={
-            "results = load_results": "`results` is <function load_results",
-            "results = engine": "and not a DataFrame",
-            "results = load_results(engine, decode=False)": "are still bytes",
-            "results = load_results(engine, limit=10)": "rows, and `results` has 10.",
-            'results = load_results(engine, status="SUCCESS")': "rows, and `results` has ",
-            'results = load_results(engine, columns=["task_id", "status", "result"])': (
-                "Columns are missing: id, name, args"
+            **value("customer"),
+            f"{FAILED}customer = failed['args'].iloc[0]": "should be a single number",
+            f"{FAILED}customer = failed['args'].str[0].tolist()": "should be a single number",
+            f"{FAILED}customer = failed['args'].str[0]": "should be a single number",
+            f"{FAILED}customer = str(failed['args'].iloc[0][0])": "should be a whole number",
+            f"{FAILED}customer = float(failed['args'].iloc[0][0])": "should be a whole number",
+            f"{FAILED}customer = failed['args'].iloc[0][1]": "",
+            f"{FAILED}customer = int(failed['id'].iloc[0])": "No order has the customer ",
+            f"{FAILED}customer = len(failed)": "No order has the customer 3",
+            "customer = True": "should be a whole number",
+            "customer = 7": "No order has the customer 7",
+            f"{FAILED.replace('Type', 'ZeroDivision')}customer = failed['args'].iloc[0][0]": (
+                "The failed task of this customer is tutorial.tasks.divide."
             ),
-            'results = pd.read_sql("SELECT * FROM celery_taskmeta", engine)': (
-                "Columns are missing: exception, undecodable"
-            ),
-            "results = load_messages(queue_engine())": "holds the messages of the queue",
-            "from tutorial.results import count_results\n\nresults = count_results(engine)": (
-                "and not a DataFrame"
-            ),
-            "results = pd.DataFrame([task.get(propagate=False) for task in sent])": (
-                "Columns are missing: id, task_id"
-            ),
+            "results = load_results(engine, status='SUCCESS')\n"
+            "customer = results['args'].iloc[0][0]": "have succeeded",
+            "results = load_results(engine)\ncustomer = int(results['args'].str[0].max())": "",
+            "results = load_results(engine, status='FAILURE')\n"
+            "customer = results['args'].iloc[-1][0]": "have succeeded",
         },
         right=[
-            "results = load_results(make_engine(), progress=False)",
-            "from tutorial.results import iter_results\n\n"
-            "results = pd.concat(iter_results(engine, chunksize=5))",
+            "results = load_results(engine)\n"
+            "failed = results[results['exception'] == 'TypeError']\n"
+            "customer = failed['args'].str[0].mode().item()",
+            "import sqlalchemy as sa\n\n"
+            "query = sa.text(\"SELECT args ->> 0 FROM celery_taskmeta WHERE status = 'FAILURE' \"\n"
+            "                \"AND name = 'tutorial.tasks.add' GROUP BY 1\")\n"
+            "with engine.connect() as connection:\n"
+            "    customer = int(connection.scalar(query))",
         ],
     ),
     2: Answers(
         wrong={
+            **FUNCTION,
             "return results": "take one of its columns",
             "print((results['status'] == 'FAILURE').mean())": "returns None, and not a Series",
             "return results['status'].value_counts(normalize=True)": "tasks.add is missing",
@@ -85,6 +98,7 @@ ANSWERS = {
     ),
     3: Answers(
         wrong={
+            **FUNCTION,
             HOURS.replace(".dt.tz_convert(zone)", ""): "and the function says",
             HOURS.replace("convert", "localize"): "raised TypeError",
             HOURS.replace(".dt.tz_convert", ".dt.tz_localize(None).dt.tz_localize"): (
@@ -110,6 +124,7 @@ ANSWERS = {
     ),
     4: Answers(
         wrong={
+            **value("worker"),
             "worker = Worker": "and not a Worker",
             "worker = Worker(queues='desk-1')": "its status is 'not started'",
             "worker = lost": "and not a Worker",
@@ -129,6 +144,7 @@ ANSWERS = {
     ),
     5: Answers(
         wrong={
+            **FUNCTION,
             "return add.AsyncResult(task_id).result": "and the function returns None",
             "from celery.backends.database import DatabaseBackend\n\n"
             "backend = DatabaseBackend(app=add.app, url=str(engine.url))\n"

@@ -1,5 +1,6 @@
 """Answers to the exercises of chapter 12."""
 
+from answers.kinds import FUNCTION, value
 from exercise_runs import Answers
 
 BROKER = "redis://:carrot@queue.example.org:6380/2"
@@ -28,6 +29,7 @@ def variables(broker: str, backend: str) -> str:
 ANSWERS = {
     1: Answers(
         wrong={
+            **value("environment"),
             f"environment = [{BROKER!r}, {DATABASE!r}]": "and not a dictionary",
             f"environment = dict(CELERY_BROKER_URL={BROKER!r})": (
                 "The variable CELERY_RESULT_BACKEND is missing"
@@ -55,6 +57,7 @@ ANSWERS = {
     ),
     2: Answers(
         wrong={
+            **FUNCTION,
             "return 4": "For an empty queue it returns 4",
             "return client.llen(queue)": "it returns 3, and 7 is right",
             "return client.llen('orders')": "For an empty queue it returns 1",
@@ -84,6 +87,7 @@ ANSWERS = {
     ),
     3: Answers(
         wrong={
+            **FUNCTION,
             SEND.replace(STATES, '== "PENDING"'): "whose row says STARTED was not sent again",
             SEND.replace(STATES, '!= "SUCCESS"'): "A task that has failed was sent again",
             SEND.replace(STATES, '!= "FAILURE"'): "A task that has succeeded was sent again",

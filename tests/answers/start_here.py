@@ -1,5 +1,6 @@
 """Answers to the exercises of chapter 00."""
 
+from answers.kinds import FUNCTION, value
 from exercise_runs import Answers
 
 GET = "total = answer.get(timeout=10, interval=0.002)"
@@ -29,21 +30,26 @@ return count
 ANSWERS = {
     1: Answers(
         wrong={
+            **value("answer", "total"),
             "answer = total = add(number, 2)": "`answer` is the sum itself",
             f"answer = add\n{GET.replace('answer.get', 'add.delay(number, 2).get')}": (
-                "and not the slip"
+                "`answer` should be what sending a task returns, but is"
             ),
             f"answer = add.delay(40, 2)\n{GET}": "with the arguments [40, 2]",
             "answer = add.delay(number, '2')\ntotal = number + 2": "'2']",
             "answer = add.apply_async((number, 2), queue='math')\ntotal = number + 2": "has no row",
-            f"answer = add.apply((number, 2))\n{GET}": "no worker has done it",
+            f"answer = add.apply((number, 2))\n{GET}": (
+                "row in the database: no worker has run it."
+            ),
             f"answer = add.delay(number, 3)\n{GET}": ", 3]",
             f"from tutorial.tasks import divide\n\nanswer = divide.delay(number, 2)\n{GET}": (
-                "asked for tutorial.tasks.divide"
+                "The task that you sent is tutorial.tasks.divide with the"
             ),
-            "answer = total = add.delay(number, 2)": "`total` is a slip and not the sum",
+            "answer = total = add.delay(number, 2)": (
+                "a handle, not the sum: its method get waits for the sum."
+            ),
             "answer = add.delay(number, 2)\ntotal = answer.state": "`total` is 'PENDING'",
-            "answer = add.delay(number, 2)\ntotal = str(number + 2)": "and the row says",
+            "answer = add.delay(number, 2)\ntotal = str(number + 2)": ("but the row says"),
             "answer = add.delay(number, 2)\ntotal = 42": "`total` is 42",
         },
         right=[
@@ -53,22 +59,31 @@ ANSWERS = {
     ),
     2: Answers(
         wrong={
+            **value("queue_file", "results_file"),
             'queue_file = "queue.db"\nresults_file = "results.db"': "the relative path 'queue.db'",
             'queue_file = home / "results.db"\nresults_file = home / "queue.db"': (
-                "no table kombu_message, but ['celery_taskmeta'"
+                "The file of `queue_file` should have a table kombu_message,"
             ),
             'queue_file = home / "queue.db"\nresults_file = home / "result.db"': (
                 "there is no 'result.db'"
             ),
-            'queue_file = results_file = home / "queue.db"': "has no table celery_taskmeta",
+            'queue_file = results_file = home / "queue.db"': (
+                "The file of `results_file` should have a table"
+            ),
             "queue_file = results_file = home": "`queue_file` leads to no file",
-            'queue_file = results_file = sorted(home.glob("*.db"))': "and not a path",
+            'queue_file = results_file = sorted(home.glob("*.db"))': (
+                "`queue_file` should be a path, but is [PosixPath"
+            ),
             'queue_file = home / "logs" / "celery@notebook.log"\n'
-            'results_file = home / "results.db"': "'celery@notebook.log' is no database",
+            'results_file = home / "results.db"': (
+                "The file 'celery@notebook.log' is not a database."
+            ),
             'import shutil\n\n(home / "files").mkdir(exist_ok=True)\n'
             'queue_file = shutil.copy(home / "queue.db", home / "files")\n'
             'results_file = home / "results.db"': "of another workspace, in the folder 'files'",
-            f"{IMPORT}queue_file = results_file = make_engine()": "and not a path",
+            f"{IMPORT}queue_file = results_file = make_engine()": (
+                "`queue_file` should be a path, but is Engine(sqlite:///"
+            ),
         },
         right=[
             'queue_file = f"{home}/queue.db"\nresults_file = f"{home}/results.db"',
@@ -78,22 +93,33 @@ ANSWERS = {
     ),
     3: Answers(
         wrong={
-            "return 2": "For celery@ada-2 it returns 2, and 1 is right",
-            "return len(load_results(engine))": "For celery@ada it returns 5",
-            COUNT.replace('[own["status"] == "SUCCESS"]', ""): "returns 3, and 2 is right",
-            COUNT.replace('results[results["worker"] == hostname]', "results"): "returns 3, and 2",
-            COUNT.replace('== "SUCCESS"', '!= "FAILURE"'): "For celery@ada-2 it returns 2",
+            **FUNCTION,
+            "return 2": ("the worker celery@ada-2: expected 1, got 2."),
+            "return len(load_results(engine))": ("the worker celery@ada: expected 2, got 5."),
+            COUNT.replace('[own["status"] == "SUCCESS"]', ""): (
+                "the worker celery@ada: expected 2, got 3."
+            ),
+            COUNT.replace('results[results["worker"] == hostname]', "results"): (
+                "the worker celery@ada: expected 2, got 3."
+            ),
+            COUNT.replace('== "SUCCESS"', '!= "FAILURE"'): (
+                "the worker celery@ada-2: expected 1, got 2."
+            ),
             COUNT.replace("load_results(engine)", "load_results(make_engine())").replace(
                 "\n", IMPORT, 1
-            ): "returns 0",
-            COUNT.replace("hostname", '"celery@notebook"'): "returns 0, and 2",
+            ): ("the worker celery@ada: expected 2, got 0."),
+            COUNT.replace("hostname", '"celery@notebook"'): (
+                "the worker celery@ada: expected 2, got 0."
+            ),
             COUNT.replace(
                 'results["worker"] == hostname', 'results["worker"].str.contains(hostname)'
-            ): ("For celery@ada it returns 3, and 2"),
-            COUNT.replace('"SUCCESS"', "'success'"): "returns 0, and 2",
-            COUNT.replace("return len", "print"): "returns None, and not a whole number",
+            ): ("the worker celery@ada: expected 2, got 3."),
+            COUNT.replace('"SUCCESS"', "'success'"): ("the worker celery@ada: expected 2, got 0."),
+            COUNT.replace("return len", "print"): ("the worker celery@ada: expected 2, got None."),
             COUNT.replace('"worker"', '"hostname"'): "raised KeyError: 'hostname'",
-            COUNT.replace("return len(", "return ("): ("and not a whole number"),
+            COUNT.replace("return len(", "return ("): (
+                "the worker celery@ada: expected 2, got id task_id ..."
+            ),
             'done = load_results(engine, status="SUCCESS")\n'
             "return int(done['worker'].value_counts()[hostname])": "raised KeyError",
         },

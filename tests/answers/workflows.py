@@ -1,5 +1,6 @@
 """Answers to the exercises of chapter 08."""
 
+from answers.kinds import FUNCTION, value
 from exercise_runs import Answers
 
 WAIT = "\nanswer.get(timeout=10, interval=0.002, propagate=False)"
@@ -25,6 +26,7 @@ LIMITS = "max_retries=20, interval=0.5"
 ANSWERS = {
     1: Answers(
         wrong={
+            **value("answer"),
             "answer = chain(add.s(10, 20), add.s(3), divide.s(11))": "`answer` is a signature",
             CHAIN.replace(WAIT, ".get(timeout=10, interval=0.002)"): "`answer` is 3.0",
             "answer = divide.delay(33, 11)": "the end of a chain of 1,",
@@ -50,6 +52,7 @@ ANSWERS = {
     ),
     2: Answers(
         wrong={
+            **value("group_id"),
             GROUP.replace("sums.save()", ""): "No row of celery_tasksetmeta has this id",
             GROUP.replace("sums.id", "sums"): "the GroupResult itself",
             GROUP.replace("sums.id", "sums[0].id"): "the id of a single task",
@@ -75,6 +78,7 @@ ANSWERS = {
     ),
     3: Answers(
         wrong={
+            **FUNCTION,
             FAILED.replace(" AND worker IS NOT NULL", ""): "which never ran, is in the list",
             FAILED.replace("worker", "name"): "of a task of a broken chain, which never ran, is in",
             FAILED.replace("worker IS NOT NULL", "worker != NULL"): "by zero with the status FAIL",
@@ -102,6 +106,7 @@ ANSWERS = {
     ),
     4: Answers(
         wrong={
+            **value("report"),
             CHORD.replace(LIMITS, ""): "it has no max_retries",
             CHORD.replace(LIMITS, "interval=5"): "it has no max_retries",
             CHORD.replace(LIMITS, "max_retries=3"): "after 4 seconds: a task that waits",

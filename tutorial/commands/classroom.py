@@ -21,8 +21,8 @@ from tutorial.exercises.checking import SOURCES
 CONFIGURATION = EXERCISES / "nbgrader_config.py"
 SOLUTION = "### BEGIN SOLUTION"
 CHECK = r"exercise_(\d+)\.check\((.*)\)"
-# A class's own check. The cells before it may have changed what the course has in memory, so all of
-# that is loaded again, and not from the learner's folder. Learners do not see it.
+# A class's own check, which learners do not see. Their cells may have changed what the course has
+# in memory, so all of it is loaded again, not from their folder, and kept out of their reach.
 HIDDEN = """\
 exercise_{number}.check({answers})
 ### BEGIN HIDDEN TESTS
@@ -31,11 +31,14 @@ import sys
 sys.path[:] = [place for place in sys.path if place]
 theirs = {{name: sys.modules.pop(name) for name in [*sys.modules] if name.startswith("tutorial")}}
 try:
-    from tutorial.exercises.grading import verify
+    from tutorial.exercises.grading import verifier
 
-    verify("{chapter}", {number}, {answers})
+    verify = verifier("{chapter}", {number})
 finally:
+    for name in [name for name in sys.modules if name.startswith("tutorial")]:
+        del sys.modules[name]
     sys.modules.update(theirs)
+verify({answers})
 ### END HIDDEN TESTS"""
 
 

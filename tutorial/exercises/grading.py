@@ -1,45 +1,50 @@
 """What the hidden test of a class runs: an exercise's check, loaded afresh from its file."""
 
+from collections.abc import Callable
 from importlib import import_module
 from typing import Any
 
 from celery import current_app
 
+from tutorial.processes.child import Child
 from tutorial.worker import Worker
 
 
-def verify(chapter: str, number: int, *answers: Any) -> None:
-    """Check the answers with modules that the learner's cells cannot have changed.
+def verifier(chapter: str, number: int) -> Callable[..., None]:
+    """Load an exercise, and return a function that checks answers to it.
 
-    The hidden test takes the whole package out of memory before it imports this module.
+    The hidden test takes the whole package out of memory before it imports this module, and puts
+    the learner's package back before it calls the function.
 
     Parameters
     ----------
     chapter : str
         The chapter's word, such as ``"one_engine"``.
     number : int
-        That of the exercise.
-    *answers
-        As for `tutorial.exercises.checking.Exercise.check`.
+        The number of the exercise.
 
-    Raises
-    ------
-    NotSolved
-        If the answers are not right.
+    Returns
+    -------
+    callable
+        Takes answers as `tutorial.exercises.checking.Exercise.check` does, and raises the same
+        exceptions.
     """
     app = current_app._get_current_object()
-    try:
-        module = import_module(f"tutorial.exercises.{chapter}")
-        vars(module)[f"exercise_{number}"].verify(*map(_afresh, answers))
-    finally:
-        app.set_current()  # the import has put another app in its place
+    exercise = vars(import_module(f"tutorial.exercises.{chapter}"))[f"exercise_{number}"]
+    app.set_current()  # the import has put another app in its place
+
+    def verify(*answers: Any) -> None:
+        exercise.verify(*map(_afresh, answers))
+
+    return verify
 
 
 def _afresh(answer: Any) -> Any:
-    """Return a worker as an object of the class that was just loaded, and else the answer."""
+    """Return a worker as an object of the classes that were just loaded, or else the answer."""
     kind = type(answer)
-    if (kind.__module__, kind.__qualname__) != (Worker.__module__, Worker.__qualname__):
-        return answer
-    worker = object.__new__(Worker)
-    vars(worker).update(vars(answer))
-    return worker
+    for fresh in (Worker, Child):
+        if (kind.__module__, kind.__qualname__) == (fresh.__module__, fresh.__qualname__):
+            copy = object.__new__(fresh)
+            vars(copy).update({name: _afresh(value) for name, value in vars(answer).items()})
+            return copy
+    return answer
