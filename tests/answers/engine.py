@@ -31,15 +31,25 @@ ANSWERS = {
     1: Answers(
         wrong={
             **value("url"),
-            f"url = {URL.replace('%40', '@').replace('%2F', '/')!r}": "The password is",
-            f"url = {URL.replace('+psycopg', '')!r}": "The drivername is 'postgresql'",
-            f"url = {URL.replace('postgresql', 'postgres')!r}": "The drivername is 'postgres+",
-            f"url = {URL.replace(':5433', '')!r}": "The port is None",
-            f"url = {URL.replace('5433', '5432')!r}": "The port is 5432",
+            f"url = {URL.replace('%40', '@').replace('%2F', '/')!r}": (
+                "The password: expected 'p@ss/word', got 'p'."
+            ),
+            f"url = {URL.replace('+psycopg', '')!r}": (
+                "The drivername: expected 'postgresql+psycopg', got"
+            ),
+            f"url = {URL.replace('postgresql', 'postgres')!r}": (
+                "The drivername: expected 'postgresql+psycopg', got"
+            ),
+            f"url = {URL.replace(':5433', '')!r}": ("The port: expected"),
+            f"url = {URL.replace('5433', '5432')!r}": ("The port: expected"),
             f"url = str(sa.make_url({URL!r}))": "three stars",
-            f"url = {URL.replace('%2F', '%252F')!r}": "The password is",
-            f"url = {URL.removesuffix('/results')!r}": "The database is None",
-            f"url = sa.make_url({URL!r}).set(port='5433')": "The port is '5433'",
+            f"url = {URL.replace('%2F', '%252F')!r}": (
+                "The password: expected 'p@ss/word', got 'p@ss%2Fword'."
+            ),
+            f"url = {URL.removesuffix('/results')!r}": (
+                "The database: expected 'results', got None."
+            ),
+            f"url = sa.make_url({URL!r}).set(port='5433')": ("The port: expected"),
             "url = 'db.example.org'": "cannot read the URL",
             f"url = sa.create_engine({URL!r})": "SQLAlchemy cannot read the URL",
         },
@@ -48,12 +58,14 @@ ANSWERS = {
     2: Answers(
         wrong={
             **value("engine"),
-            SHOP.replace("make_engine(", "("): "and not an engine",
+            SHOP.replace("make_engine(", "("): ("`engine` should be an engine, but is sqlite:///"),
             'engine = sa.create_engine("sqlite:///shop.db")': "is relative",
             SHOP: "There is no file yet",
             SHOP + "engine.connect().close()": "cannot read the orders: no such table",
             SHOP + ORDERS.replace("begin", "connect"): "was there a commit?",
-            SHOP + ORDERS.replace("DELETE", "SELECT 1") * 2: "The table holds [1, 1, 2, 2, 3, 3]",
+            SHOP + ORDERS.replace("DELETE", "SELECT 1") * 2: (
+                "The table: expected [1, 2, 3], got [1, 1, 2, 2, 3, 3]."
+            ),
             SHOP + ORDERS.replace("(1), (2), (3)", "('1'), ('2'), ('three')"): "'three'",
             SHOP + ORDERS.replace("orders", "order_numbers"): "no such table: orders",
             SHOP.replace("shop.db", "orders.db") + ORDERS: "The engine's file is 'orders.db'",
@@ -70,17 +82,23 @@ ANSWERS = {
     3: Answers(
         wrong={
             **FUNCTION,
-            'return sa.URL.create("sqlite", database=str(file))': "and not an engine",
-            'sa.create_engine(f"sqlite:///{file}")': "returns None",
+            'return sa.URL.create("sqlite", database=str(file))': (
+                "a new SQLite file: expected an engine, got sqlite:///"
+            ),
+            'sa.create_engine(f"sqlite:///{file}")': (
+                "a new SQLite file: expected an engine, got None."
+            ),
             'return sa.create_engine(f"sqlite:///{file}")': "waits 5000 milliseconds: each",
-            'return sa.create_engine("sqlite:///numbers.db")': "not the one given",
+            'return sa.create_engine("sqlite:///numbers.db")': (
+                "a new SQLite file: the engine's file is 'numbers.db'"
+            ),
             'return sa.create_engine(f"sqlite:///{file}", timeout=30)': "raised TypeError",
             'return sa.create_engine(f"sqlite:///{file}", connect_args={"timeout": 30})': (
                 "The journal mode is 'delete'"
             ),
             PRAGMAS.replace("30000", "30"): "waits 30 milliseconds: each",
             'return sa.create_engine(f"sqlite:///{file}", connect_args={"timeout": 30000})': (
-                "waits 30000 seconds, not 30"
+                "a new SQLite file: A connection waits"
             ),
             "engine = sa.create_engine(f'sqlite:///{file}')\n"
             "with engine.connect() as connection:\n"
@@ -88,7 +106,9 @@ ANSWERS = {
             "    connection.execute(sa.text('PRAGMA journal_mode = WAL'))\n"
             "return engine": "waits 5000 milliseconds: the second",
             "import time\n\nwhile True:\n    time.sleep(0.1)": "still running after 1 seconds",
-            "try:\n    return sa.create_engine(file)\nexcept Exception:\n    pass": "returns None",
+            "try:\n    return sa.create_engine(file)\nexcept Exception:\n    pass": (
+                "a new SQLite file: expected an engine, got None."
+            ),
         },
         right=[
             PRAGMAS,

@@ -37,15 +37,19 @@ ANSWERS = {
             "answer = add.delay('twelve', 3)": "asks for the task tutorial.tasks.add",
             "answer = divide.apply(('twelve', 3))": "ran here, in the notebook",
             "try:\n    divide('twelve', 3)\nexcept TypeError as error:\n    answer = error": (
-                "`answer` is TypeError("
+                "`answer` should be what sending a task returns, but is"
             ),
-            "answer = divide.s('twelve', 3)": "and not what sending a task returns",
-            "answer = 'TypeError'": "`answer` is 'TypeError'",
+            "answer = divide.s('twelve', 3)": (
+                "`answer` should be what sending a task returns, but is"
+            ),
+            "answer = 'TypeError'": ("`answer` should be what sending a task returns, but is"),
             "answer = divide.apply_async(('twelve', 3), queue='failures')": (
-                "waits in the queue 'failures'"
+                "The message is waiting in the queue 'failures', but the"
             ),
             "answer = divide.apply_async(('twelve', 3), ignore_result=True)": "The task has no row",
-            "answer = divide.apply_async(('twelve', 3), expires=-1)": "The row says REVOKED",
+            "answer = divide.apply_async(('twelve', 3), expires=-1)": (
+                "The row: expected the status FAILURE, got REVOKED."
+            ),
             "answer = divide.app.AsyncResult('twelve')\n"
             "divide.app.backend.store_result(answer.id, TypeError('twelve'), 'FAILURE')": (
                 "no message with the task id"
@@ -60,31 +64,49 @@ ANSWERS = {
     2: Answers(
         wrong={
             **FUNCTION,
-            "return sales": "for which JSON has no word",
-            "return sales.to_dict('records')": "and not a dictionary",
+            "return sales": ("of which is missing: expected a dictionary, got a DataFra"),
+            "return sales.to_dict('records')": (
+                "of which is missing: expected a dictionary, got [{'day': "
+            ),
             "return REPORT": "raised NameError",
             "return {'total': sales['sold'].sum()}": "int64 is not JSON serializable",
             REPORT.replace('sum(sales["sold"].tolist())', 'sales["sold"].sum()'): (
                 "int64 is not JSON serializable"
             ),
-            REPORT.replace("sum(", "str(sum(").replace("tolist())", "tolist()))"): "is right",
-            REPORT.replace("sum(", "len("): "'total' is ",
+            REPORT.replace("sum(", "str(sum(").replace("tolist())", "tolist()))"): (
+                "days, one of which is missing: 'total': expected"
+            ),
+            REPORT.replace("sum(", "len("): ("days, one of which is missing: 'total': expected"),
             REPORT.replace('list(map(int, sales["sold"]))', 'sales["sold"].to_numpy()'): (
                 "ndarray is not JSON serializable"
             ),
             REPORT.replace("list(map", "set(map"): "set is not JSON serializable",
-            REPORT.replace("list(map", "tuple(map"): "and comes back as [",
-            REPORT.replace("list(map(int", "list(map(str"): "'sold' is ['",
+            REPORT.replace("list(map", "tuple(map"): ("days, one of which is missing: 'sold' is"),
+            REPORT.replace("list(map(int", "list(map(str"): (
+                "days, one of which is missing: 'sold': expected"
+            ),
             REPORT.replace(".to_pydatetime()", ""): "'last' is Timestamp(",
             REPORT.replace(" if last is not pd.NaT else None", ""): (
-                "'last' is NaT, and comes back as datetime.datetime(1, 1, 1"
+                "that are all missing: 'last' is NaT, but comes back as dat"
             ),
-            REPORT.replace(".to_pydatetime()", ".isoformat()"): "'last' is '2026-01-",
-            REPORT.replace(".to_pydatetime()", ".date()"): "'last' is datetime.date",
-            REPORT.replace(".max()", ".iloc[-1]"): "'last' is datetime.datetime(2026",
-            REPORT.replace('    "last"', '    "latest"'): "The report has no 'last'",
-            REPORT.replace('    "last"', '    "days": len(sales),\n    "last"'): "too many",
-            "return {'total': 12, 'sold': [4, 0, 8], 'last': None}": "'total' is 12, and",
+            REPORT.replace(".to_pydatetime()", ".isoformat()"): (
+                "of which is missing: 'last': expected datetime.datetime"
+            ),
+            REPORT.replace(".to_pydatetime()", ".date()"): (
+                "of which is missing: 'last': expected datetime.datetime"
+            ),
+            REPORT.replace(".max()", ".iloc[-1]"): (
+                "of which is missing: 'last': expected datetime.datetime"
+            ),
+            REPORT.replace('    "last"', '    "latest"'): (
+                "days, one of which is missing: the report has no 'last'."
+            ),
+            REPORT.replace('    "last"', '    "days": len(sales),\n    "last"'): (
+                "of which is missing: the keys: expected ['last', 'sold', "
+            ),
+            "return {'total': 12, 'sold': [4, 0, 8], 'last': None}": (
+                "days, one of which is missing: 'total': expected"
+            ),
         },
         right=[
             REPORT,
@@ -96,27 +118,39 @@ ANSWERS = {
     3: Answers(
         wrong={
             **FUNCTION,
-            "return True": "was never sent it returns True, and False is right",
-            "return False": "waits it returns False, and the message still waits",
-            "add.app.control.revoke(task_id)\nreturn True": "was never sent it returns True",
-            "add.app.control.revoke(task_id)": "returns None, neither True nor False",
-            TAKE.replace("begin", "connect"): "was there a commit?",
+            "return True": ("a task that was never sent: expected False, got True."),
+            "return False": ("a task that is waiting: it returned False, but the message"),
+            "add.app.control.revoke(task_id)\nreturn True": (
+                "a task that was never sent: expected False, got True."
+            ),
+            "add.app.control.revoke(task_id)": (
+                "a task that was never sent: expected False, got None."
+            ),
+            TAKE.replace("begin", "connect"): (
+                "a task that is waiting: it returned True, but the message"
+            ),
             TAKE.replace("->> '$.headers.id' = :id", "LIKE '%' || :id || '%'"): (
-                "was never sent it took another task's message"
+                "that was never sent: it took another task's message."
             ),
             TAKE.replace(" AND payload ->> '$.headers.id' = :id", ""): "another task's message",
             TAKE.replace("payload ->> '$.headers.id'", "id"): "did the query find it",
             TAKE.replace("payload ->> '$.headers.id'", "task_id"): "raised OperationalError",
-            TAKE.replace("visible AND ", ""): "was received it returns True, and False is right",
-            TAKE.replace("return bool(connection", "(connection"): "returns None, neither",
+            TAKE.replace("visible AND ", ""): (
+                "a task that was received: expected False, got True."
+            ),
+            TAKE.replace("return bool(connection", "(connection"): (
+                "a task that was never sent: expected False, got None."
+            ),
             TAKE.replace("DELETE FROM kombu_message", "UPDATE kombu_message SET visible = 1"): (
-                "and the message still waits"
+                "a task that is waiting: it returned True, but the message"
             ),
             TAKE.replace("DELETE FROM", "UPDATE").replace(
                 "WHERE visible AND", "SET visible = NOT visible WHERE"
-            ): "was received it returns True, and the message still waits",
+            ): ("that was received: it returned True, but the message is"),
             "try:" + TAKE.replace("\n", "\n    ").replace("headers.id", "id") + "\n"
-            "except Exception:\n    return True": "waits it returns False",
+            "except Exception:\n    return True": (
+                "a task that is waiting: it returned False, but the message"
+            ),
         },
         right=[
             TAKE,
@@ -138,10 +172,12 @@ ANSWERS = {
             "again = first": "The row still says 2",
             "again = add.delay(20, 22)": "has another task id",
             "again = add.apply((20, 22), task_id=first.id)": "ran here, in the notebook",
-            "again = add(20, 22)": "`again` is 42, and not what sending",
+            "again = add(20, 22)": ("`again` should be what sending a task returns, but is"),
             "first.forget()\nagain = first\n"
             "add.app.backend.store_result(first.id, 42, 'SUCCESS')": ("no worker has stored it"),
-            f"first.forget()\n{SEND[:-1]}, queue='again')": "waits in the queue 'again'",
+            f"first.forget()\n{SEND[:-1]}, queue='again')": (
+                "The message is waiting in the queue 'again', but the worker"
+            ),
         },
         right=[
             f"first.forget()\n{SEND}",
@@ -153,9 +189,9 @@ ANSWERS = {
         wrong={
             **FUNCTION,
             "print(engine)": "no such table: steps",
-            STEPS.replace(
-                "TABLE steps", "TABLE history"
-            ): "store nothing any more: no such table: main.steps",
+            STEPS.replace("TABLE steps", "TABLE history"): (
+                "goes through SUCCESS: Celery can no longer store anything:"
+            ),
             "with engine.begin() as connection:\n"
             "    connection.execute(sa.text('CREATE TABLE steps (id INTEGER PRIMARY KEY, '\n"
             "        'task_id TEXT, status TEXT)'))": "the steps are none",
@@ -178,9 +214,9 @@ ANSWERS = {
             ),
             STEPS.replace("(NEW.task_id", "('add'"): "the steps are none",
             STEPS.replace("NEW.task_id", "NEW.id"): "the steps are none",
-            STEPS.replace(
-                "VALUES (NEW.task_id", "VALUES (task_id"
-            ): "any more: no such column: task_id",
+            STEPS.replace("VALUES (NEW.task_id", "VALUES (task_id"): (
+                "goes through SUCCESS: Celery can no longer store anything:"
+            ),
             STEPS.replace("; END", " END"): "raised OperationalError",
             STEPS.replace("UPDATE ON", "UPDATE OF status ON").replace(
                 "WHEN OLD.status != NEW.status ", ""

@@ -28,18 +28,24 @@ ANSWERS = {
         wrong={
             **value("answer"),
             "answer = chain(add.s(10, 20), add.s(3), divide.s(11))": "`answer` is a signature",
-            CHAIN.replace(WAIT, ".get(timeout=10, interval=0.002)"): "`answer` is 3.0",
-            "answer = divide.delay(33, 11)": "the end of a chain of 1,",
-            CHAIN + "\nanswer = answer.parent": "the end of a chain of 2,",
+            CHAIN.replace(WAIT, ".get(timeout=10, interval=0.002)"): (
+                "`answer` should be what sending a chain returns, but is"
+            ),
+            "answer = divide.delay(33, 11)": (
+                "is the end of a chain: expected three tasks, got 1."
+            ),
+            CHAIN + "\nanswer = answer.parent": (
+                "is the end of a chain: expected three tasks, got 2."
+            ),
             "answer = group(add.s(10, 20), add.s(30, 3), divide.s(33, 11)).apply_async()": (
-                "and not what sending a chain returns"
+                "`answer` should be what sending a chain returns, but is"
             ),
             "answer = chain(add.s(10, 20), divide.s(11), add.s(3)).apply_async()" + WAIT: (
-                "Task 2 was divide(30, 11), and add(30, 3) is right"
+                "Task 2: expected add"
             ),
-            CHAIN.replace("11", "10"): "Task 3 was divide(33, 10)",
-            CHAIN.replace("(3)", "('3')"): "Task 2 was add(30, '3')",
-            CHAIN.replace("s(11)", "s(11, 33)"): "Task 3 was divide(11, 33)",
+            CHAIN.replace("11", "10"): ("Task 3: expected divide"),
+            CHAIN.replace("(3)", "('3')"): ("Task 2: expected add"),
+            CHAIN.replace("s(11)", "s(11, 33)"): ("Task 3: expected divide"),
             CHAIN.replace("divide.s(11)", "divide.si(33, 11)"): "does not take the result",
             'answer = chain(add.s(10, 20), add.s(3), divide.s(11)).apply_async(queue="math")': (
                 "in the queue 'math', which the worker does not serve"
@@ -56,17 +62,27 @@ ANSWERS = {
             GROUP.replace("sums.save()", ""): "No row of celery_tasksetmeta has this id",
             GROUP.replace("sums.id", "sums"): "the GroupResult itself",
             GROUP.replace("sums.id", "sums[0].id"): "the id of a single task",
-            GROUP.replace("sums.id", "[task.id for task in sums]"): "and not a text",
-            GROUP.replace("range(1, 6)", "range(1, 5)"): "has 4 tasks, not five",
-            GROUP.replace("range(1, 6)", "range(5)"): "Task 1 of the group was add(0, 0)",
-            GROUP.replace("range(1, 6)", "(5, 4, 3, 2, 1)"): "Task 1 of the group was add(5, 5)",
-            GROUP.replace(
-                "add.s(n, n)", "add.s(2 * n, 0)"
-            ): "was add(2, 0), and add(1, 1) is right",
-            GROUP.replace("add.s(n, n)", "add.s(n, str(n))"): "was add(1, '1')",
+            GROUP.replace("sums.id", "[task.id for task in sums]"): (
+                "`group_id` should be a string, but is"
+            ),
+            GROUP.replace("range(1, 6)", "range(1, 5)"): (
+                "The saved group: expected five tasks, got 4."
+            ),
+            GROUP.replace("range(1, 6)", "range(5)"): (
+                "Task 1 of the group: expected add(1, 1), got add(0, 0)."
+            ),
+            GROUP.replace("range(1, 6)", "(5, 4, 3, 2, 1)"): (
+                "Task 1 of the group: expected add(1, 1), got add(5, 5)."
+            ),
+            GROUP.replace("add.s(n, n)", "add.s(2 * n, 0)"): (
+                "Task 1 of the group: expected add(1, 1), got add(2, 0)."
+            ),
+            GROUP.replace("add.s(n, n)", "add.s(n, str(n))"): (
+                "Task 1 of the group: expected add(1, 1), got add(1, '1')."
+            ),
             GROUP.replace("apply_async()", "apply_async(queue='math')"): "in the queue 'math'",
             "group_id = chain(add.s(1, 1), add.s(2)).apply_async()\ngroup_id.get()": (
-                "and not a text"
+                "`group_id` should be a string, but is <AsyncResult:"
             ),
         },
         right=[
@@ -79,24 +95,34 @@ ANSWERS = {
     3: Answers(
         wrong={
             **FUNCTION,
-            FAILED.replace(" AND worker IS NOT NULL", ""): "which never ran, is in the list",
-            FAILED.replace("worker", "name"): "of a task of a broken chain, which never ran, is in",
+            FAILED.replace(" AND worker IS NOT NULL", ""): (
+                "which never ran,: its id should not be in the list."
+            ),
+            FAILED.replace("worker", "name"): (
+                "which never ran,: its id should not be in the list."
+            ),
             FAILED.replace("worker IS NOT NULL", "worker != NULL"): "by zero with the status FAIL",
             FAILED.replace("worker IS NOT NULL", "worker = 'celery@scratch'"): "another worker ran",
-            FAILED.replace("status = 'FAILURE'", "status != 'SUCCESS'"): "with the status RETRY is",
-            FAILED.replace("list(", "set("): "and not a list of ids",
-            FAILED.replace("SELECT task_id", "SELECT id"): "is not in the list",
+            FAILED.replace("status = 'FAILURE'", "status != 'SUCCESS'"): (
+                "with the status RETRY: its id should not be in the list."
+            ),
+            FAILED.replace("list(", "set("): ("a table of 6 tasks: expected a list of ids, got {"),
+            FAILED.replace("SELECT task_id", "SELECT id"): (
+                "the status FAILURE: its id is missing in the list: it ra"
+            ),
             FAILED.replace("celery_taskmeta", "taskmeta"): "raised OperationalError",
             'rows = load_results(results, status="FAILURE")\n'
             'return rows.loc[rows["exception"] != "ChordError", "task_id"].tolist()': (
-                "of a task of a broken chain, which never ran, is in"
+                "which never ran,: its id should not be in the list."
             ),
             'return load_results(results, status="FAILED")["task_id"].tolist()': (
-                "by zero with the status FAILURE is not in"
+                "the status FAILURE: its id is missing in the list: it ra"
             ),
             f"try:{FAILED.replace('sa.text(query)', 'query')}".replace("\n", "\n    ")
-            + "\nexcept Exception:\n    return []": "by zero with the status FAILURE is not in",
-            "return 2": "It returns 2, and not",
+            + "\nexcept Exception:\n    return []": (
+                "the status FAILURE: its id is missing in the list: it ra"
+            ),
+            "return 2": ("a table of 6 tasks: expected a list of ids, got 2."),
         },
         right=[
             FAILED,
@@ -109,20 +135,24 @@ ANSWERS = {
             **value("report"),
             CHORD.replace(LIMITS, ""): "it has no max_retries",
             CHORD.replace(LIMITS, "interval=5"): "it has no max_retries",
-            CHORD.replace(LIMITS, "max_retries=3"): "after 4 seconds: a task that waits",
+            CHORD.replace(LIMITS, "max_retries=3"): (
+                "comes after 4 seconds: too early for a task that waits a li"
+            ),
             CHORD.replace(LIMITS, "max_retries=3, interval=0.1"): "after 1.3 seconds",
-            CHORD.replace(LIMITS, "max_retries=20"): "after 21 seconds: 20 are allowed",
-            CHORD.replace(LIMITS, "max_retries='10'"): "max_retries is '10', and not a number",
+            CHORD.replace(LIMITS, "max_retries=20"): ("The last look comes after"),
+            CHORD.replace(LIMITS, "max_retries='10'"): ("max_retries should be a number, but is"),
             CHORD.replace("total.s()", "total.s().set(max_retries=10)").replace(LIMITS, ""): (
                 "it has no max_retries"
             ),
             CHORD.replace(".apply_async(max_retries=20, interval=0.5)", ""): "is a signature",
-            CHORD.replace("(1, 2, 3)", "range(3)"): "The header is add(0, 0), add(1, 1), add(2, 2)",
+            CHORD.replace("(1, 2, 3)", "range(3)"): (
+                "The header: expected add(1, 1), add(2, 2), add(3, 3), got"
+            ),
             CHORD.replace(LIMITS, f"{LIMITS}, queue='math'"): "in the queue 'math'",
             "report = group(add.s(n, n) for n in (1, 2, 3)).apply_async()": (
-                "and not what sending a chord returns"
+                "`report` should be what sending a chord returns, but is"
             ),
-            CHORD.replace("total.s()", "add.s(6)"): "The body of the chord is tutorial.tasks.add",
+            CHORD.replace("total.s()", "add.s(6)"): ("The body of the chord: expected total, got"),
             "report = total.delay([2, 4, 6])": "not the body of a chord",
         },
         right=[
