@@ -80,8 +80,8 @@ def test_two_builds_of_all_assignments_are_the_same(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("chapter", CHAPTERS)
 def test_what_learners_get_has_no_solution_and_no_hidden_test(chapter: str) -> None:
-    text = (EXERCISES / f"{chapter}.ipynb").read_text(encoding="utf-8")
-    for word in ("SOLUTION", "HIDDEN", "as_delivered"):
+    text = (NOTEBOOKS / f"{chapter}.ipynb").read_text(encoding="utf-8")
+    for word in ("SOLUTION", "HIDDEN", "verifier"):
         assert word not in text
     source = read(SOURCES / f"{chapter}.ipynb")
     regions = [REGION.search(cell.source) for cell in source.cells]
@@ -105,6 +105,111 @@ def test_without_nbgrader_the_message_says_what_to_install() -> None:
     )
     assert done.returncode == 1
     assert done.stderr.startswith("nbgrader is not installed: python -m pip install")
+
+
+# The hidden tests
+
+# What a learner's cell may do to the course, so that the check of exercise 4 accepts all answers.
+PATCHES = {
+    "the check": "from tutorial.exercises.checking import Exercise\nExercise.verify = accept",
+    "the exercise": "exercise_4.function = accept",
+    "what a check calls": (
+        "from tutorial.exercises import add as module\nmodule.expect = module.case = accept"
+    ),
+    "the list of cases": "from tutorial.exercises import add\nadd._tasks = lambda databases: {}",
+    "the exception": (
+        "from tutorial.exercises import add, checking\n"
+        "add.WrongAnswer = checking.WrongAnswer = lambda *_: KeyboardInterrupt()"
+    ),
+    "what the course reads": (
+        "import tutorial.results, tutorial.messages\n"
+        "tutorial.results.load_results = tutorial.messages.load_messages = accept"
+    ),
+    "the grading": (
+        "import tutorial.exercises.grading\ntutorial.exercises.grading.verifier = lambda *_: accept"
+    ),
+    "a module in its place": (
+        "import sys, types\n"
+        "fake = types.ModuleType('tutorial.exercises.grading')\n"
+        "fake.verifier = lambda *_: accept\n"
+        "sys.modules['tutorial.exercises.grading'] = fake"
+    ),
+    "a module beside the notebook": (
+        "from pathlib import Path\n"
+        "Path('tutorial/exercises').mkdir(parents=True)\n"
+        "Path('tutorial/__init__.py').touch()\n"
+        "Path('tutorial/exercises/__init__.py').touch()\n"
+        "Path('tutorial/exercises/grading.py').write_text('verifier = lambda *_: print')"
+    ),
+    "the modules, by the function under test": (
+        "def where_is(*_):\n    import tutorial.exercises.add as module\n    module.expect = accept"
+    ),
+}
+RUN = """
+import sys
+sys.path[0] = ""  # as in a notebook
+setup, answer, check = {cells!r}
+names = {{"accept": lambda *_, **__: "right", "exercise_4": None}}
+exec(setup, names)
+exec(answer, names)
+try:
+    exec(check.partition("### BEGIN")[0], names)
+except BaseException as error:
+    print("visible:", type(error).__name__)
+try:
+    exec("### BEGIN" + check.partition("### BEGIN")[2], names)
+except BaseException as error:
+    print("hidden:", type(error).__name__)
+else:
+    print("hidden: accepted")
+print("restored:", sys.modules["tutorial"] is names["tutorial_before"])
+"""
+
+
+def run_check(answer: str, folder: Path) -> str:
+    """Run the check of exercise 4, as it is graded, after a learner's cell."""
+    check = next(
+        cell.source
+        for cell in read(SOURCES / f"{ASSIGNMENT}.ipynb").cells
+        if cell.source.startswith("exercise_4.check")
+    )
+    setup = (
+        "import sys\nfrom tutorial.exercises.add import exercise_4\n"
+        "tutorial_before = sys.modules['tutorial']"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", RUN.format(cells=(setup, answer, check))],
+        cwd=folder,
+        env=environment(folder / "home", PYTHONPATH=str(COURSE)),
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+@pytest.mark.parametrize("patch", PATCHES.values(), ids=list(PATCHES))
+def test_a_change_of_the_course_in_memory_gives_no_marks(patch: str, tmp_path: Path) -> None:
+    said = run_check(f"where_is = lambda *_: 'no idea'\n{patch}", tmp_path)
+    assert "hidden: WrongAnswer" in said
+    assert "restored: True" in said
+
+
+def test_the_solution_passes_the_hidden_test(tmp_path: Path) -> None:
+    solution = next(
+        cell.source
+        for cell in read(SOURCES / f"{ASSIGNMENT}.ipynb").cells
+        if cell.source.startswith("def where_is")
+    )
+    imports = (
+        "import sqlalchemy as sa\n"
+        "from tutorial.messages import load_messages\n"
+        "from tutorial.results import load_results\n"
+    )
+    said = run_check(imports + solution, tmp_path)
+    assert "visible" not in said
+    assert "hidden: accepted" in said
 
 
 # A class

@@ -45,11 +45,15 @@ ANSWERS = {
             URL.replace("answers", "results"): "The file is 'results.db' in the folder 'files'",
             URL.replace('f"', '"'): "The path '{home}/files/answers.db' is relative",
             'backend_url = "db+sqlite://"': "The path '.' is relative",
-            'backend_url = "db+postgresql://localhost/answers"': "of the kind 'postgresql'",
+            'backend_url = "db+postgresql://localhost/answers"': (
+                "The database should be SQLite, but is 'postgresql'."
+            ),
             'backend_url = "rpc://"': "the backend is RPCBackend",
-            'backend_url = home / "files" / "answers.db"': "and not a text",
+            'backend_url = home / "files" / "answers.db"': (
+                "`backend_url` should be a string, but is PosixPath"
+            ),
             "from tutorial.database import make_engine\n\nbackend_url = make_engine()": (
-                "and not a text"
+                "`backend_url` should be a string, but is Engine(sqlite:///"
             ),
         },
         right=[
@@ -61,30 +65,36 @@ ANSWERS = {
     2: Answers(
         wrong={
             **FUNCTION,
-            "return Celery(name)": "The app's broker_url is None",
-            "return Celery(settings)": "and not 'shop'",
-            'return Celery("shop", config_source=settings)': "'shop', and not 'library'",
+            "return Celery(name)": ("the app 'shop': broker_url: expected"),
+            "return Celery(settings)": ("the app 'shop': the name: expected 'shop', got"),
+            'return Celery("shop", config_source=settings)': (
+                "the app 'library': the name: expected 'library', got"
+            ),
             APP.replace("Celery(name)", 'Celery(name, backend="rpc://")'): (
-                "The app's result_backend is 'rpc://'"
+                "the app 'shop': result_backend: expected"
             ),
             APP.replace("Celery(name)", 'Celery(name, broker="memory://")'): (
-                "The app's broker_url is 'memory://'"
+                "the app 'shop': broker_url: expected"
             ),
-            "return Celery(name, backend=settings)": "The app's broker_url is None",
+            "return Celery(name, backend=settings)": ("the app 'shop': broker_url: expected"),
             APP.replace("(settings)", '("settings")'): (
                 "cannot read its settings: No module named 'settings'"
             ),
             APP.replace("(settings)", '("celeryconfig")'): "No module named 'celeryconfig'",
-            APP.replace("(settings)", '("tutorial.celeryconfig")'): "not that of the module",
-            APP.replace("\nreturn app", ""): "returns None, and not a Celery app",
+            APP.replace("(settings)", '("tutorial.celeryconfig")'): (
+                "the app 'shop': broker_url: expected"
+            ),
+            APP.replace("\nreturn app", ""): ("the app 'shop': expected a Celery app, got None."),
             APP.replace("app.config_from_object(", "return app.config_from_object("): (
-                "returns None, and not a Celery app"
+                "the app 'shop': expected a Celery app, got None."
             ),
             APP.replace("(settings)", "(settings + '.py')"): "cannot read its settings",
-            "from tutorial.tasks import app\n\nreturn app": "The app's name is 'tutorial'",
+            "from tutorial.tasks import app\n\nreturn app": (
+                "the app 'shop': the name: expected 'shop', got 'tutorial'."
+            ),
             "import importlib\n\nmodule = importlib.import_module(settings)\n"
             "return Celery(name, broker=module.broker_url, backend=module.result_backend)": (
-                "The app's task_default_queue is 'celery'"
+                "the app 'shop': task_default_queue: expected"
             ),
             APP.replace("settings", "setting"): "raised NameError",
         },
@@ -99,25 +109,33 @@ ANSWERS = {
     3: Answers(
         wrong={
             **FUNCTION,
-            'return "database"': "without settings it returns 'database', and 'nowhere'",
-            "return type(app.backend).__name__": "'DisabledBackend', none of the four words",
-            "return app.conf.result_backend": "returns None, none of the four words",
+            'return "database"': ("app without settings: expected 'nowhere', got 'database'."),
+            "return type(app.backend).__name__": (
+                "app without settings: expected 'nowhere', got 'DisabledBac"
+            ),
+            "return app.conf.result_backend": (
+                "an app without settings: expected 'nowhere', got None."
+            ),
             WHERE.replace("except Exception:", "finally:").replace('return "error"', "pass"): (
                 "raised ModuleNotFoundError"
             ),
             WHERE.replace("Exception", "ImportError"): "raised TypeError: 'Engine'",
             WHERE.replace("Exception", "(ImportError, TypeError)"): "raised NoSuchModuleError",
-            WHERE.replace('"error"', '"nowhere"'): "'sqlite://' it returns 'nowhere'",
-            WHERE.replace('"elsewhere"', '"database"'): "'rpc://' it returns 'database'",
-            WHERE.replace("isinstance(backend, DisabledBackend)", "backend is None"): (
-                "without settings it returns 'elsewhere'"
+            WHERE.replace('"error"', '"nowhere"'): (
+                "backend 'sqlite://': expected 'error', got 'nowhere'."
             ),
-            BY_SETTING: "'db+lite://' it returns 'database', and 'error'",
+            WHERE.replace('"elsewhere"', '"database"'): (
+                "the backend 'rpc://': expected 'elsewhere', got 'database'"
+            ),
+            WHERE.replace("isinstance(backend, DisabledBackend)", "backend is None"): (
+                "app without settings: expected 'nowhere', got 'elsewhere'."
+            ),
+            BY_SETTING: ("backend 'db+lite://': expected 'error', got 'database'."),
             BY_SETTING.replace('or "disabled"', 'or ""').replace('== "disabled"', '== ""'): (
-                "backend 'disabled' it returns 'elsewhere'"
+                "backend 'disabled': expected 'nowhere', got 'elsewhere'."
             ),
             BY_SETTING.replace('"error" if url.startswith(("sqlite", "Engine")) else ', ""): (
-                "'sqlite://' it returns 'elsewhere'"
+                "backend 'sqlite://': expected 'error', got 'elsewhere'."
             ),
             "while True:\n    pass": "still running after 1 seconds",
         },

@@ -108,31 +108,29 @@ ANSWERS = {
     2: Answers(
         wrong={
             **FUNCTION,
-            "return requeue_lost(results, queue)": "of the type int",
-            "requeue_lost(results, queue)": "of the type NoneType",
-            "requeue_lost(results, queue)\nreturn []": (
-                "put back a lost task that was received three times"
+            "return requeue_lost(results, queue)": ("7 tasks: expected a list of task ids, got 4."),
+            "requeue_lost(results, queue)": ("7 tasks: expected a list of task ids, got None."),
+            "requeue_lost(results, queue)\nreturn []": ("received three times: it was put back."),
+            RECOVER.replace(">= 3", "> 3"): ("received three times: it was put back."),
+            RECOVER.replace(">= 3", ">= 2"): ("was received twice: it was not put back."),
+            RECOVER.replace("requeue_lost", "# "): (
+                "a lost task that was received once: it was not put back."
             ),
-            RECOVER.replace(">= 3", "> 3"): "put back a lost task that was received three times",
-            RECOVER.replace(">= 3", ">= 2"): "not put back a lost task that was received twice",
-            RECOVER.replace(
-                "requeue_lost", "# "
-            ): "not put back a lost task that was received once",
             RECOVER.replace(
                 'return list(lost["task_id"][often])', 'return list(lost["task_id"])'
-            ): ("returns the id of a lost task that was received once"),
+            ): ("was received once: its id should not be in the list."),
             RECOVER.replace('list(lost["task_id"][often])', "[]"): (
-                "does not return the id of a lost task that was received three times"
+                "received three times: its id is missing in the list."
             ),
             RECOVER.replace('return list(lost["task_id"][often])', "return lost[often]"): (
-                "of the type DataFrame"
+                "7 tasks: expected a list of task ids, got task_id ... rec"
             ),
             RECOVER.replace("results, queue", "queue, results"): "raised ImproperlyConfigured",
             RECOVER.replace(">= 3", '>= "3"'): "raised TypeError",
-            PUT_BACK + "return []": "put back a lost task that was received three times",
+            PUT_BACK + "return []": ("received three times: it was put back."),
             PUT_BACK.replace("= 1", "= (version < 6)")
             + 'lost = lost_tasks(results, queue)\nreturn list(lost["task_id"])': (
-                "It has put back a task that is done"
+                "a task that is done: it was put back."
             ),
         },
         right=[
@@ -150,28 +148,25 @@ ANSWERS = {
     3: Answers(
         wrong={
             **FUNCTION,
-            "return amount": "After a deposit of 70 the balance is 0",
+            "return amount": (": the balance: expected"),
             f"with engine.begin() as connection:\n"
             f"    connection.execute(sa.text({ADD}), {{'amount': amount}})": (
-                "After a deposit of 70 the table deposits holds []"
+                ": the amounts in the table deposits: expected"
             ),
-            DEPOSIT.replace("begin", "connect"): "After a deposit of 70 the balance is 0",
+            DEPOSIT.replace("begin", "connect"): (": the balance: expected"),
             DEPOSIT.replace("if not noted", "if True"): "raised IntegrityError",
-            SWALLOWED: "for the second time the balance is 140, and 70 is right",
+            SWALLOWED: ("made again: the balance: expected"),
             DEPOSIT.replace("WHERE key = :key", "WHERE amount = :amount"): (
-                "After 70 with another key the balance is 70"
+                "with another key: the balance: expected"
             ),
             DEPOSIT.replace("balance + :amount", ":amount"): (
-                "After 70 with another key the balance is 70, and 140 is right"
+                "with another key: the balance: expected"
             ),
             DEPOSIT.replace("values)\n        conn", "{**values, 'key': amount})\n        conn"): (
-                "holds [] for the key"
+                ": the amounts in the table deposits: expected"
             ),
-            TWO_COMMITS: (
-                "before its step 3 and run again, after a deposit of 5 to 150, the balance is 150, "
-                "and 155 is right"
-            ),
-            ADD_FIRST: "after a deposit of 5 to 155, the balance is 165, and 160 is right",
+            TWO_COMMITS: ("step 3 and run again: the balance: expected"),
+            ADD_FIRST: ("step 4 and run again: the balance: expected"),
             "import time\n\nwhile True:\n    time.sleep(0.1)": "still running after 1 seconds",
         },
         right=[DEPOSIT, SUM],

@@ -30,23 +30,33 @@ ANSWERS = {
     1: Answers(
         wrong={
             **value("week"),
-            "week = timedelta(days=7)": "and not a Celery app",
-            "week = Celery('week')": "stores nothing in a database",
+            "week = timedelta(days=7)": ("`week` should be a Celery app, but is"),
+            "week = Celery('week')": (
+                "results in a database: its backend is <celery.backends.base"
+            ),
             WEEK.replace(
                 "app.conf.result_backend", "f'db+sqlite:///{home}/week.db'"
             ): "week.db', not",
-            WEEK.replace(
-                "timedelta(days=7)", "7"
-            ): "an hour too young for it: result_expires is 7.",
+            WEEK.replace("timedelta(days=7)", "7"): (
+                "two minutes too early: result_expires is 7, in the time zon"
+            ),
             WEEK.replace("timedelta(days=7)", "'7 days'"): "result_expires = '7 days'",
-            WEEK.replace("days=7", "days=6"): "an hour too young",
-            WEEK.replace("days=7", "weeks=7"): "a week and an hour old: result_expires is",
-            WEEK.replace("timedelta(days=7)", "0"): "too young for it: result_expires is 0",
+            WEEK.replace("days=7", "days=6"): (
+                "two minutes too early: result_expires is datetime.timedelta"
+            ),
+            WEEK.replace("days=7", "weeks=7"): (
+                "A clean-up leaves a result of a week and two minutes:"
+            ),
+            WEEK.replace("timedelta(days=7)", "0"): (
+                "two minutes too early: result_expires is 0, in the time zon"
+            ),
             WEEK.replace("timedelta(days=7)", "None"): "ends in TypeError",
             WEEK.replace(
                 "result_expires", "result_expire"
             ): "result_expires is datetime.timedelta(",
-            WEEK + "week.conf.timezone = 'America/Los_Angeles'": "the time zone 'America/Los_Ang",
+            WEEK + "week.conf.timezone = 'America/Los_Angeles'": (
+                "two minutes too early: result_expires is datetime.timedelta"
+            ),
         },
         right=[
             WEEK.replace("timedelta(days=7)", "7 * 24 * 60 * 60"),
@@ -63,32 +73,56 @@ ANSWERS = {
             ): "its status is 'ready'",
             KILLED.replace(
                 "count_to.delay(1000, 1)", "app.tasks['tutorial.tasks.nap'].delay(600)"
-            ).replace("wait_for_row(lost)", "sleep(0.2)"): "stores a row at its end only",
-            "lost, worker = count_to.delay(1000, 1).id, Worker()": "and not what sending a task",
-            "lost, worker = count_to.delay(1000, 1), 'celery@notebook'": "and not a Worker",
-            "lost, worker = count_to(1), Worker()": "`lost` is 1, and not",
+            ).replace("wait_for_row(lost)", "sleep(0.2)"): (
+                "The task has no row: no worker began it, or it stores its"
+            ),
+            "lost, worker = count_to.delay(1000, 1).id, Worker()": (
+                "`lost` should be what sending a task returns, but is"
+            ),
+            "lost, worker = count_to.delay(1000, 1), 'celery@notebook'": (
+                "`worker` should be a Worker, but is 'celery@notebook'."
+            ),
+            "lost, worker = count_to(1), Worker()": (
+                "`lost` should be what sending a task returns, but is 1."
+            ),
         },
         right=[KILLED.replace('"solo"', '"prefork", concurrency=1').replace("1000, 1", "1, 600")],
     ),
     3: Answers(
         wrong={
             **value("query"),
-            f"query = {QUERY.replace('IS', '=')!r}": "does not find a task with the state STARTED",
-            f'query = "{QUERY.replace("IS NULL", EMPTY)}"': "does not find a task",
-            f'query = "{BY_STATUS} = {STARTED}"': "does not find a task with the state RETRY",
-            f"query = \"{BY_STATUS} IN ({STARTED}, 'RETRY')\"": "with a state of its own, LOADING",
-            f"query = \"{BY_STATUS} NOT IN ('SUCCESS', 'FAILURE')\"": (
-                "finds a task with the state REVOKED"
+            f"query = {QUERY.replace('IS', '=')!r}": (
+                "the state STARTED: the query does not find it, but no c"
             ),
-            f"query = {QUERY.replace('IS NULL', 'IS NOT NULL')!r}": "does not find a task with",
-            f"query = {QUERY.partition(' WHERE')[0]!r}": "finds a task with the state SUCCESS",
-            f"query = {QUERY.replace('task_id', '*')!r}": "columns, and task_id alone",
-            f"query = {QUERY.replace('task_id', 'id')!r}": "does not find a task",
+            f'query = "{QUERY.replace("IS NULL", EMPTY)}"': (
+                "the state STARTED: the query does not find it, but no c"
+            ),
+            f'query = "{BY_STATUS} = {STARTED}"': (
+                "with the state RETRY: the query does not find it, but no c"
+            ),
+            f"query = \"{BY_STATUS} IN ({STARTED}, 'RETRY')\"": (
+                "custom state LOADING: the query does not find it, but no c"
+            ),
+            f"query = \"{BY_STATUS} NOT IN ('SUCCESS', 'FAILURE')\"": (
+                "the state REVOKED: the query finds it, but a clean-up d"
+            ),
+            f"query = {QUERY.replace('IS NULL', 'IS NOT NULL')!r}": (
+                "the state STARTED: the query does not find it, but no c"
+            ),
+            f"query = {QUERY.partition(' WHERE')[0]!r}": (
+                "the state SUCCESS: the query finds it, but a clean-up d"
+            ),
+            f"query = {QUERY.replace('task_id', '*')!r}": ("columns: expected only task_id."),
+            f"query = {QUERY.replace('task_id', 'id')!r}": (
+                "the state STARTED: the query does not find it, but no c"
+            ),
             f"query = {QUERY.replace('celery_taskmeta', 'taskmeta')!r}": "no such table: taskmeta",
-            f"query = {QUERY.replace('SELECT task_id', 'DELETE')!r}": "it is no SELECT",
+            f"query = {QUERY.replace('SELECT task_id', 'DELETE')!r}": (
+                "The query returns no rows: it is not a SELECT."
+            ),
             f"query = {QUERY.replace('date_done', 'date')!r}": "no such column: date",
             f"query = '{QUERY} UNION ALL SELECT 1'": "more than the ids of such tasks",
-            "query = 3": "`query` is 3, and not a text",
+            "query = 3": ("`query` should be a string, but is 3."),
         },
         right=[
             f"query = {QUERY.lower()!r}",
@@ -98,23 +132,41 @@ ANSWERS = {
     4: Answers(
         wrong={
             **FUNCTION,
-            ARCHIVE.replace(WRITE, "") + WRITE: "could not be written, and 3 rows are deleted",
-            ARCHIVE.replace(WRITE, f"try:\n    {WRITE}\nexcept OSError:\n    pass"): (
-                "could not be written, and 3 rows are deleted"
+            ARCHIVE.replace(WRITE, "") + WRITE: (
+                "that does not exist: the file could not be written, but 3"
             ),
-            ARCHIVE.partition("with")[0]: "Another connection still finds a result that is 25",
-            ARCHIVE.replace("begin", "connect"): "Another connection still finds a result",
+            ARCHIVE.replace(WRITE, f"try:\n    {WRITE}\nexcept OSError:\n    pass"): (
+                "that does not exist: the file could not be written, but 3"
+            ),
+            ARCHIVE.partition("with")[0]: (
+                "and two minutes old: another connection still finds it in"
+            ),
+            ARCHIVE.replace("begin", "connect"): (
+                "and two minutes old: another connection still finds it in"
+            ),
             ARCHIVE.replace("decode=False", "decode=True"): "raised Arrow",
-            ARCHIVE.replace("days=1", "days=2"): "The file lacks a result that is 25 hours old",
-            ARCHIVE.replace("days=1", "hours=1"): "The file also holds a result that is 23 hours",
-            ARCHIVE.replace("until", "status='SUCCESS', until"): "lacks a failure that is two days",
-            ARCHIVE.replace(" WHERE date_done < :limit", ""): "has lost a result that is 23 hours",
-            ARCHIVE.replace("< :limit", "< :limit OR date_done IS NULL"): "lost a task that runs",
-            ARCHIVE.replace(WRITE, "old.to_csv(file)"): "it is no Parquet file",
+            ARCHIVE.replace("days=1", "days=2"): ("and two minutes old: the file lacks it."),
+            ARCHIVE.replace("days=1", "hours=1"): ("but for two minutes: the file also holds it."),
+            ARCHIVE.replace("until", "status='SUCCESS', until"): (
+                "a failure that is two days old: the file lacks it."
+            ),
+            ARCHIVE.replace(" WHERE date_done < :limit", ""): (
+                "but for two minutes: the table has lost it."
+            ),
+            ARCHIVE.replace("< :limit", "< :limit OR date_done IS NULL"): (
+                "a task that is running: the table has lost it."
+            ),
+            ARCHIVE.replace(WRITE, "old.to_csv(file)"): (
+                "with old and new rows: pandas cannot read the file: it is n"
+            ),
             ARCHIVE.replace("(file)", "(file.with_suffix('.pq'))"): "has written no file",
-            ARCHIVE.replace(WRITE, "file.parent.mkdir(exist_ok=True)\n" + WRITE): "has made it",
+            ARCHIVE.replace(WRITE, "file.parent.mkdir(exist_ok=True)\n" + WRITE): (
+                "that does not exist: the function has made the folder."
+            ),
             ARCHIVE.replace("< :limit", "< yesterday"): "raised OperationalError",
-            "load_results(results).to_pickle(file)": "it is no Parquet file",
+            "load_results(results).to_pickle(file)": (
+                "with old and new rows: pandas cannot read the file: it is n"
+            ),
             "app.backend.cleanup()": "has written no file",
         },
         right=[

@@ -15,10 +15,7 @@ return len(opened)
 """
 ENGINE = "return sa.create_engine(url, pool_size=threads, max_overflow=0, pool_timeout=0.1)"
 
-APP = """
-engine = sa.create_engine(url, pool_pre_ping=True)
-return Celery("shop", backend=engine_backend(engine))
-"""
+LASTING = "return sa.create_engine(url, pool_pre_ping=True)"
 UPGRADE = """
 found = {column["name"] for column in sa.inspect(engine).get_columns("celery_taskmeta")}
 with engine.begin() as connection:
@@ -33,52 +30,58 @@ ANSWERS = {
     1: Answers(
         wrong={
             **FUNCTION,
-            "return engine_backend(sa.create_engine(url))": "expected a Celery app",
-            "return Celery('shop')": "the backend is not a SQL database",
-            "return Celery('shop', backend=sa.create_engine(url))": "is not callable",
-            "return Celery('shop', backend=f'db+{url}')": "makes a new engine for each call",
-            "app = Celery('shop', backend=f'db+{url}')\n"
-            "app.conf.database_engine_options = {'pool_pre_ping': True}\n"
-            "return app": "makes a new engine for each call",
-            APP.replace(
-                ", pool_pre_ping=True", ""
-            ): "the connection broke, and the next read failed",
-            APP.replace("True", "False"): "the connection broke, and the next read failed",
-            APP.replace("pool_pre_ping=True", "pool_recycle=3600"): "the connection broke",
-            APP.replace("pool_pre_ping=True", "poolclass=sa.NullPool"): "opened 5 connections",
-            APP.replace("pool_pre_ping=True", "pool_pre_ping=True, poolclass=sa.NullPool"): (
-                "opened 5 connections"
-            ),
-            APP.replace("(url", "('sqlite:///other.db'"): "in another database",
-            APP.replace("(engine))", "(sa.create_engine(url)))"): "the connection broke",
-            APP.replace("pool_pre_ping=True", "pool_size=1, pool_reset_on_return=None"): "broke",
+            "return sa.create_engine": "expected an engine, got <function create_engine",
+            LASTING.replace("return ", ""): "expected an engine, got None",
+            LASTING.replace(", pool_pre_ping=True", ""): "broke, and the next query failed",
+            LASTING.replace("True", "False"): "broke, and the next query failed",
+            LASTING.replace("pool_pre_ping=True", "pool_recycle=3600"): "the next query failed",
+            LASTING.replace("pool_pre_ping=True", "pool_size=1"): "the next query failed",
+            LASTING.replace("pool_pre_ping=True", "pool_reset_on_return=None"): "query failed",
+            LASTING.replace("pool_pre_ping=True", "isolation_level='AUTOCOMMIT'"): "query failed",
+            LASTING.replace("pool_pre_ping=True", "pool_use_lifo=True"): "the next query failed",
+            LASTING.replace("pool_pre_ping=True", "poolclass=sa.NullPool"): "opened 5 connections",
+            LASTING.replace("True", "True, poolclass=sa.NullPool"): "opened 5 connections",
+            LASTING.replace("True", "True, pool_recycle=0"): "opened 5 connections",
+            LASTING.replace("(url", "('sqlite:///other.db'"): "another URL than the given one",
+            LASTING.replace("(url", "('sqlite://'"): "another URL than the given one",
+            LASTING.replace("True", "True, poolclass=sa.StaticPool"): "the next query failed",
         },
         right=[
-            APP,
+            LASTING.replace("True", "True, pool_size=2"),
             "from tutorial.database import make_engine\n\n"
-            "app = Celery('shop')\n"
-            "app.conf.result_backend = engine_backend(make_engine(url, pool_pre_ping=True))\n"
-            "return app",
+            "return make_engine(url, pool_pre_ping=True)",
         ],
     ),
     2: Answers(
         wrong={
             **FUNCTION,
-            "work()\nreturn 1": "opened connections is 4; the function returns 1",
+            "work()\nreturn 1": ("that queries 4 times: expected 4, got 1."),
             "work()\nreturn engine.pool.checkedin()": "raised AttributeError",
-            COUNT.replace("len(opened)", "str(len(opened))"): "the function returns '4'",
-            COUNT.replace("len(opened)", "opened"): "the function returns [1, 1, 1, 1]",
-            COUNT.replace("len(opened)", "len(opened) - 1"): "the function returns 3",
-            COUNT.replace(
-                '"connect"', '"checkout"'
-            ): "opened connections is 1; the function returns 3",
-            COUNT.replace("(engine,", "(sa.Pool,"): "another engine asks, the number",
+            COUNT.replace("len(opened)", "str(len(opened))"): (
+                "that queries 4 times: expected 4, got '4'."
+            ),
+            COUNT.replace("len(opened)", "opened"): (
+                "that queries 4 times: expected 4, got [1, 1, 1, 1]."
+            ),
+            COUNT.replace("len(opened)", "len(opened) - 1"): (
+                "that queries 4 times: expected 4, got 3."
+            ),
+            COUNT.replace('"connect"', '"checkout"'): (
+                "a new engine that queries 3 times: expected 1, got 3."
+            ),
+            COUNT.replace("(engine,", "(sa.Pool,"): ("engine queries: expected 0, got 1."),
             COUNT.replace("sa.event.remove(*listen)", "pass"): "still listens",
-            COUNT.replace("try:\n    work()\nfinally:\n    ", "work()\n"): "goes on listening",
-            COUNT.replace("finally", "except Exception:\n    pass\nfinally"): "has swallowed it",
-            COUNT.replace("    work()", "    work"): "the function returns 0",
+            COUNT.replace("try:\n    work()\nfinally:\n    ", "work()\n"): (
+                "raises an exception: afterwards the function still listen"
+            ),
+            COUNT.replace("finally", "except Exception:\n    pass\nfinally"): (
+                "raises an exception: the function has swallowed the excep"
+            ),
+            COUNT.replace("    work()", "    work"): ("that queries 4 times: expected 4, got 0."),
             COUNT.replace("lambda *_", "lambda _"): "raised TypeError",
-            COUNT.replace("    work()", "    engine.connect().close()"): "returns 1",
+            COUNT.replace("    work()", "    engine.connect().close()"): (
+                "that queries 4 times: expected 4, got 1."
+            ),
         },
         right=[
             COUNT,
@@ -94,8 +97,7 @@ ANSWERS = {
     3: Answers(
         wrong={
             **{code: says for code, says in FUNCTION.items() if "LookupError" in code},
-            "return None": "is missing, or was not committed",
-            UPGRADE.replace("engine.begin()", "engine.connect()"): "was not committed",
+            "print(engine)": "is missing, or was not committed",
             UPGRADE.replace("        if column.name not in found:\n    ", "    "): (
                 "raised OperationalError"
             ),
@@ -135,24 +137,34 @@ ANSWERS = {
     4: Answers(
         wrong={
             **FUNCTION,
-            ENGINE.removeprefix("return "): "The function returns None, and not an engine",
-            "return sa.create_engine(url)": "Who finds no connection free waits for 30 seconds",
+            ENGINE.removeprefix("return "): ("3 threads: expected an engine, got None."),
+            "return sa.create_engine(url)": ("seconds: expected at most 1."),
             ENGINE.replace("threads", "'threads'"): "raised TypeError",
-            ENGINE.replace("threads", "8"): "Beyond those of the 3 threads",
-            ENGINE.replace(", max_overflow=0", ""): "Beyond those of the 3 threads",
-            ENGINE.replace("=0.1", "=30"): "waits for 30 seconds",
-            ENGINE.replace("threads, max_overflow=0", "1, max_overflow=threads - 1"): (
-                "not all kept"
+            ENGINE.replace("threads", "8"): ("3 threads: the engine opens one connection more."),
+            ENGINE.replace(", max_overflow=0", ""): (
+                "3 threads: the engine opens one connection more."
             ),
-            ENGINE.replace("max_overflow=0", "max_overflow=1"): "Beyond those of the 3 threads",
-            ENGINE.replace("=threads", "=threads - 1"): "get no connection each",
+            ENGINE.replace("=0.1", "=30"): ("seconds: expected at most 1."),
+            ENGINE.replace("threads, max_overflow=0", "1, max_overflow=threads - 1"): (
+                "3 threads: they have used the engine twice, and 5 connectio"
+            ),
+            ENGINE.replace("max_overflow=0", "max_overflow=1"): (
+                "3 threads: the engine opens one connection more."
+            ),
+            ENGINE.replace("=threads", "=threads - 1"): (
+                "3 threads: they do not get a connection each."
+            ),
             "return sa.create_engine(url, poolclass=sa.NullPool)": "6 connections were opened",
-            "return sa.create_engine(url, poolclass=sa.StaticPool)": "but share 1",
+            "return sa.create_engine(url, poolclass=sa.StaticPool)": (
+                "3 threads: they share 1 connections."
+            ),
+            "from tutorial.database import make_engine\n\n"
             "return make_engine(pool_size=threads, max_overflow=0, pool_timeout=0.1)": (
                 "not one for the URL"
             ),
         },
         right=[
+            "from tutorial.database import make_engine\n\n"
             "return make_engine(url, pool_size=threads, max_overflow=0, pool_timeout=0.2)",
             "return sa.create_engine(url, poolclass=sa.QueuePool, pool_size=threads, "
             "max_overflow=0, pool_timeout=0.05)",

@@ -20,20 +20,20 @@ ANSWERS = {
     1: Answers(
         wrong={
             **value("settings"),
-            'settings = "json"': "and not a dictionary",
+            'settings = "json"': ("`settings` should be a dictionary, but is 'json'."),
             "settings = dict(SHOP)": "task_serializer is still 'pickle'",
             'settings = {"accept_content": ["json"], "result_accept_content": ["json"]}': (
                 "task_serializer is still 'pickle'"
             ),
             'settings = {"task_serializer": "json"}': "A worker still reads a pickle",
             'settings = {"task_serializer": "json", "accept_content": ["json"]}': (
-                "Who asks for a result still reads a pickle"
+                "A client that asks for a result still reads a pickle, which"
             ),
             'settings = {"task_serializer": "json", "result_accept_content": ["json"]}': (
                 "A worker still reads a pickle"
             ),
             'settings = {"task_serializer": "json", "accept_content": "json"}': (
-                "accept_content is a text"
+                "accept_content is a string, which Celery reads letter by"
             ),
             'settings = {"task_serializer": "json", "accept_content": []}': (
                 "A worker refuses JSON too"
@@ -56,25 +56,31 @@ ANSWERS = {
     2: Answers(
         wrong={
             **value("query"),
-            "query = 3": "and not a text",
-            'query = "SELECT 3"': "0 have waited for longer than :minutes, and the query gives 3",
+            "query = 3": ("`query` should be a string, but is 3."),
+            'query = "SELECT 3"': ("minutes: expected 4, got 3."),
             'query = "SELECT count(*) FROM kombu_message WHERE visible"': (
-                "3 have waited for longer than :minutes, and the query gives 5"
+                "minutes: expected 4, got 6."
             ),
-            f"query = {QUERY.replace('visible AND ', '')!r}": "the query gives 5",
-            f"query = {QUERY.replace('visible', 'NOT visible')!r}": "the query gives 2",
-            f"query = {QUERY.replace('datetime(payload', '(payload')!r}": "the query gives 1",
+            f"query = {QUERY.replace('visible AND ', '')!r}": ("minutes: expected 4, got 6."),
+            f"query = {QUERY.replace('visible', 'NOT visible')!r}": ("minutes: expected 4, got 2."),
+            f"query = {QUERY.replace('datetime(payload', '(payload')!r}": (
+                "minutes: expected 4, got 1."
+            ),
             f"query = {QUERY.replace('minutes', 'hours')!r}": (
                 "A value is required for bind parameter 'hours'."
             ),
-            f"query = {QUERY.replace(' minutes', ' hours')!r}": "the query gives 0",
-            f"query = {QUERY.replace(' < ', ' > ')!r}": "the query gives 2",
-            f"query = {QUERY.replace('count(*)', '*')!r}": "The query gives 3 rows",
-            f"query = {QUERY.replace('count(*)', 'count(*), min(timestamp)')!r}": (
-                "The query gives 2 columns"
+            f"query = {QUERY.replace(' minutes', ' hours')!r}": ("minutes: expected 4, got 0."),
+            f"query = {QUERY.replace(' < ', ' > ')!r}": ("minutes: expected 4, got 2."),
+            f"query = {QUERY.replace('count(*)', '*')!r}": (
+                "the query returns 4 rows, but a dashboard needs "
             ),
-            f"query = {QUERY.replace('count(*)', 'sum(visible)')!r}": "the query gives None",
-            f"query = {QUERY.replace('$.headers', '$')!r}": "the query gives 0",
+            f"query = {QUERY.replace('count(*)', 'count(*), min(timestamp)')!r}": (
+                "the query returns 2 columns, but a dashboard nee"
+            ),
+            f"query = {QUERY.replace('count(*)', 'sum(visible)')!r}": (
+                "minutes: expected 0, got None."
+            ),
+            f"query = {QUERY.replace('$.headers', '$')!r}": ("minutes: expected 4, got 0."),
             f"query = {QUERY.replace('kombu_message', 'messages')!r}": "no such table: messages",
         },
         right=[
@@ -86,37 +92,43 @@ ANSWERS = {
     3: Answers(
         wrong={
             **FUNCTION,
-            f'return "{REVOKE}"': "and not a list of texts",
-            rights(f"{GRANT} {{role}}"): "column 'result': PUBLIC may, and that is everybody",
-            rights("REVOKE ALL ON celery_taskmeta FROM {role}", f"{GRANT} {{role}}"): (
-                "column 'result': PUBLIC may, and that is everybody"
+            f'return "{REVOKE}"': ("a new role: expected a list of strings, got 'REVOKE ALL ON"),
+            rights(f"{GRANT} {{role}}"): (
+                "a new role: the dashboard can read the column 'result':"
             ),
-            f"return [{REVOKE!r}, sa.text(f'{GRANT} {{role}}')]": "and not a list of texts",
-            rights(REVOKE, f"{GRANT} {{role}}", "COMMIT"): "A statement ends the transaction",
+            rights("REVOKE ALL ON celery_taskmeta FROM {role}", f"{GRANT} {{role}}"): (
+                "a new role: the dashboard can read the column 'result':"
+            ),
+            f"return [{REVOKE!r}, sa.text(f'{GRANT} {{role}}')]": (
+                "a new role: expected a list of strings, got ['REVOKE ALL ON"
+            ),
+            rights(REVOKE, f"{GRANT} {{role}}", "COMMIT"): (
+                "a new role: a statement ends the transaction, which is not"
+            ),
             rights(REVOKE): "cannot read the column 'task_id': permission denied",
             rights(REVOKE, "GRANT SELECT ON celery_taskmeta TO {role}"): (
-                "The dashboard can read the column 'result'."
+                "a new role: the dashboard can read the column 'result'."
             ),
             rights(
                 REVOKE,
                 "GRANT SELECT ON celery_taskmeta TO {role}",
                 "REVOKE SELECT (result, traceback, args, kwargs) ON celery_taskmeta FROM {role}",
-            ): "The dashboard can read the column 'result'.",
+            ): ("a new role: the dashboard can read the column 'result'."),
             rights(REVOKE, f"{GRANT} dashboard"): 'role "dashboard" does not exist',
             rights(REVOKE, f"{GRANT} {{role}}".replace(", worker", "")): (
                 "cannot read the column 'worker'"
             ),
             rights(REVOKE, f"{GRANT} {{role}}".replace("name", "args, name")): (
-                "The dashboard can read the column 'args'."
+                "a new role: the dashboard can read the column 'args'."
             ),
             rights(REVOKE.replace("ALL ON", "SELECT ON"), f"{GRANT} {{role}}"): (
-                "can change rows: PUBLIC may"
+                "a new role: the dashboard can change rows: PUBLIC can, and"
             ),
             rights("REVOKE ALL ON celery_taskmeta FROM PUBLIC", f"{GRANT} {{role}}"): (
-                "can read the table celery_tasksetmeta: PUBLIC may"
+                "a new role: the dashboard can read the table"
             ),
             rights(REVOKE, f"{GRANT} {{role}}", "ALTER ROLE {role} SUPERUSER"): (
-                "The dashboard can read the column 'result'."
+                "a new role: the dashboard can read the column 'result'."
             ),
             rights("REVOKE ALL ON SCHEMA public FROM PUBLIC", f"{GRANT} {{role}}"): (
                 "permission denied for schema public"

@@ -30,7 +30,9 @@ ANSWERS = {
     1: Answers(
         wrong={
             **value("environment"),
-            f"environment = [{BROKER!r}, {DATABASE!r}]": "and not a dictionary",
+            f"environment = [{BROKER!r}, {DATABASE!r}]": (
+                "`environment` should be a dictionary, but is"
+            ),
             f"environment = dict(CELERY_BROKER_URL={BROKER!r})": (
                 "The variable CELERY_RESULT_BACKEND is missing"
             ),
@@ -38,17 +40,31 @@ ANSWERS = {
                 "The variable CELERY_BROKER_URL is missing"
             ),
             variables(BROKER, DATABASE) + " | {'TUTORIAL_REDIS_URL': '...'}": (
-                "TUTORIAL_REDIS_URL is none of the two"
+                "The variable TUTORIAL_REDIS_URL is not one of the two that"
             ),
             variables(BROKER, DATABASE.removeprefix("db+")): "does not begin with db+",
-            variables(BROKER, DATABASE.replace("+psycopg", "")): "the scheme is 'postgresql'",
-            variables(DATABASE, BROKER): "CELERY_RESULT_BACKEND is no SQL backend",
-            variables(BROKER.replace(":carrot", "carrot"), DATABASE): "the username is 'carrot'",
-            variables(BROKER.removesuffix("/2"), DATABASE): "the database is None, and '2'",
-            variables(BROKER.replace("6380", "6379"), DATABASE): "the port is 6379",
-            variables(BROKER.replace("redis", "db+redis"), DATABASE): "the scheme is 'db+redis'",
-            variables("queue.example.org", DATABASE): "cannot be read as a URL",
-            variables(BROKER, DATABASE.replace("turnip", "***")): "the password is '***'",
+            variables(BROKER, DATABASE.replace("+psycopg", "")): (
+                "CELERY_RESULT_BACKEND: expected 'postgresql+psycopg', got '"
+            ),
+            variables(DATABASE, BROKER): ("is not a SQL backend: it does not begin with db+."),
+            variables(BROKER.replace(":carrot", "carrot"), DATABASE): (
+                "in CELERY_BROKER_URL: expected None, got 'carrot'."
+            ),
+            variables(BROKER.removesuffix("/2"), DATABASE): (
+                "in CELERY_BROKER_URL: expected '2', got None."
+            ),
+            variables(BROKER.replace("6380", "6379"), DATABASE): (
+                "The port in CELERY_BROKER_URL: expected"
+            ),
+            variables(BROKER.replace("redis", "db+redis"), DATABASE): (
+                "in CELERY_BROKER_URL: expected 'redis', got 'db+redis'."
+            ),
+            variables("queue.example.org", DATABASE): (
+                "The value of CELERY_BROKER_URL is not a URL."
+            ),
+            variables(BROKER, DATABASE.replace("turnip", "***")): (
+                "CELERY_RESULT_BACKEND: expected 'turnip', got '***'."
+            ),
         },
         right=[
             variables(BROKER, DATABASE) + " | {}",
@@ -58,26 +74,34 @@ ANSWERS = {
     2: Answers(
         wrong={
             **FUNCTION,
-            "return 4": "For an empty queue it returns 4",
-            "return client.llen(queue)": "it returns 3, and 7 is right",
-            "return client.llen('orders')": "For an empty queue it returns 1",
-            'return len(client.keys(f"{queue}*"))': "priority 0 it returns 2, and 3 is right",
+            "return 4": ("an empty queue: expected 0, got 4."),
+            "return client.llen(queue)": (
+                "a queue with seven tasks, of the priorities 0, 3, 5 and 9:"
+            ),
+            "return client.llen('orders')": ("an empty queue: expected 0, got 1."),
+            'return len(client.keys(f"{queue}*"))': ("of the priority 0: expected 3, got 2."),
             'return sum(client.llen(name) for name in client.keys(f"{queue}*"))': (
-                "it returns 6, and 3 is right"
+                "of the priority 0: expected 3, got 6: a second queue, w"
             ),
             'return sum(client.llen(f"{queue}{step}") for step in (0, 3, 6, 9))': (
-                "it returns 0, and 3 is right"
+                "of the priority 0: expected 3, got 0."
             ),
-            WAITING.replace("range(10)", "range(1, 10)"): "it returns 0, and 3 is right",
-            WAITING.replace("range(10)", "range(9)"): "it returns 5, and 7 is right",
-            WAITING.replace("return total", "return str(total)"): "and not a whole number",
-            WAITING.replace("return total", "print(total)"): "returns None, and not a whole",
+            WAITING.replace("range(10)", "range(1, 10)"): ("of the priority 0: expected 3, got 0."),
+            WAITING.replace("range(10)", "range(9)"): (
+                "a queue with seven tasks, of the priorities 0, 3, 5 and 9:"
+            ),
+            WAITING.replace("return total", "return str(total)"): (
+                "an empty queue: expected 0, got '0'."
+            ),
+            WAITING.replace("return total", "print(total)"): (
+                "an empty queue: expected 0, got None."
+            ),
             "return sum(client.llen(name) for name in client.keys())": "raised ResponseError",
             "total = 0\n"
             "for step in ('', '\\x06\\x163', '\\x06\\x166', '\\x06\\x169'):\n"
             "    while client.rpop(queue + step):\n"
             "        total += 1\n"
-            "return total": "It has changed the queue",
+            "return total": ("of the priority 0: it has changed the queue: counting m"),
         },
         right=[
             WAITING,
@@ -88,17 +112,35 @@ ANSWERS = {
     3: Answers(
         wrong={
             **FUNCTION,
-            SEND.replace(STATES, '== "PENDING"'): "whose row says STARTED was not sent again",
-            SEND.replace(STATES, '!= "SUCCESS"'): "A task that has failed was sent again",
-            SEND.replace(STATES, '!= "FAILURE"'): "A task that has succeeded was sent again",
-            SEND.replace(", task_id=task_id", ""): "3 messages have ids that are none of the old",
-            SEND.replace("args=args", "args=[args]"): "has the arguments [[",
-            SEND.replace("args=args", "args=[2, 3]"): "has the arguments [2, 3]",
-            SEND.replace("tutorial.tasks.add", "add"): "asks for the task add",
-            SEND.replace("return again", "return len(again)"): "It returns 3, and not the ids",
-            SEND.replace("return again", ""): "It returns None, and not the ids",
+            SEND.replace(STATES, '== "PENDING"'): (
+                "of which have ended: 1 of the tasks that have not ended w"
+            ),
+            SEND.replace(STATES, '!= "SUCCESS"'): (
+                "of which have ended: it sent a task again that has ended:"
+            ),
+            SEND.replace(STATES, '!= "FAILURE"'): (
+                "of which have ended: it sent a task again that has ended:"
+            ),
+            SEND.replace(", task_id=task_id", ""): (
+                "of which have ended: 3 messages have new ids instead of t"
+            ),
+            SEND.replace("args=args", "args=[args]"): (
+                "of which have ended: the arguments of a message: expected"
+            ),
+            SEND.replace("args=args", "args=[2, 3]"): (
+                "of which have ended: the arguments of a message: expected"
+            ),
+            SEND.replace("tutorial.tasks.add", "add"): (
+                "of which have ended: the task of a message: expected 'tut"
+            ),
+            SEND.replace("return again", "return len(again)"): (
+                "of which have ended: expected a list of the ids that were"
+            ),
+            SEND.replace("return again", ""): (
+                "of which have ended: expected a list of the ids that were"
+            ),
             SEND.replace("task_id=task_id", "task_id=task_id, queue='orders'"): (
-                "No message has come to the default queue"
+                "of which have ended: no message has arrived in the defaul"
             ),
             SEND.replace(
                 "        again",
@@ -106,7 +148,9 @@ ANSWERS = {
             ): "sent again twice",
             "return [app.AsyncResult(i).retry() for i in sent]": "raised AttributeError",
             "return [i for i in sent if app.AsyncResult(i).get() is None]": "raised ValueError",
-            "return [i for i in sent if not app.AsyncResult(i).ready()]": "No message has come",
+            "return [i for i in sent if not app.AsyncResult(i).ready()]": (
+                "of which have ended: no message has arrived in the defaul"
+            ),
         },
         right=[
             SEND,

@@ -6,10 +6,7 @@ from functools import partial
 from typing import Any
 
 import sqlalchemy as sa
-from celery import Celery
-from celery.backends.database import DatabaseBackend
 from celery.backends.database.models import TaskExtended
-from celery.exceptions import ImproperlyConfigured
 
 from tutorial.exercises.checking import (
     WrongAnswer,
@@ -23,7 +20,7 @@ from tutorial.exercises.checking import (
 from tutorial.exercises.scratch import scratch
 from tutorial.tasks import add
 
-READS = 5  # enough to see a difference
+QUERIES = 5  # enough to see a difference
 
 
 @contextmanager
@@ -39,66 +36,52 @@ def _opened(pool: Any = sa.Pool) -> Iterator[list[int]]:
 
 
 @exercise(
-    points=2,
+    points=1,
     hints=[
-        "engine_backend turns an engine into what Celery's argument backend= takes.",
-        "A pool does not notice that a server has closed a connection. create_engine has an "
-        "option that makes it test each connection before it hands it out.",
+        "A pool does not notice that the server has closed a connection.",
+        "create_engine has an option that tests each connection before the pool hands it out.",
         "The option is pool_pre_ping=True. NullPool would survive too, but opens a connection for "
-        "each read.",
+        "each query.",
     ],
 )
-def exercise_1(make_app: Callable[[sa.URL], Celery]) -> str:
-    """See that an app reads through one engine, which survives that its connections break."""
-    with scratch() as databases, case("a database with one result") as call:
-        task_id = databases.store(add, (20, 22), 42)
-        app = call(make_app, databases.results.url)
-        if not isinstance(app, Celery):
-            raise WrongAnswer(f"expected a Celery app, got {shown(app)}.")
+def exercise_1(lasting_engine: Callable[[sa.URL], sa.Engine]) -> str:
+    """See that an engine keeps its connections, but survives when they break."""
+    with scratch() as databases, case("a database whose connections break") as call:
+        databases.store(add, (20, 22), 42)
+        engine = call(lasting_engine, databases.results.url)
+        if not isinstance(engine, sa.Engine):
+            raise WrongAnswer(f"expected an engine, got {shown(engine)}.")
         try:
-            backend = app.backend
-        except (TypeError, ValueError, ImproperlyConfigured) as error:
-            raise WrongAnswer(f"Celery cannot make a backend of it: {error}.") from None
-        if not isinstance(backend, DatabaseBackend):
-            raise WrongAnswer(f"the backend is not a SQL database, but {shown(backend)}.")
-        engine = _bound(backend)
-        if engine.url != databases.results.url:
-            raise WrongAnswer("the app keeps its results in another database.")
-        if _bound(backend) is not engine:
-            raise WrongAnswer("the backend makes a new engine for each call.")
-        try:
-            _see_reads(backend, engine, task_id)
+            if engine.url != databases.results.url:
+                raise WrongAnswer("the engine has another URL than the given one.")
+            with _opened(engine) as opened:
+                for _ in range(QUERIES):
+                    _count_rows(engine)
+            if len(opened) > 1:
+                raise WrongAnswer(f"{QUERIES} queries have opened {len(opened)} connections.")
+            for _ in range(2):
+                _break_connection(engine)
+                _count_rows(engine)
+        except sa.exc.DBAPIError as error:
+            reason = first_line(error.orig or error)
+            raise WrongAnswer(f"a connection broke, and the next query failed: {reason}") from None
         finally:
             engine.dispose()
-    return f"One engine for {READS} reads, and broken connections are replaced."
+    return f"{QUERIES} queries need one connection, and a broken connection is replaced."
 
 
-def _see_reads(backend: DatabaseBackend, engine: Any, task_id: str) -> None:
-    """Read a result, break the connections in the pool as a server does, and read again."""
-    with _opened(engine) as opened:
-        for _ in range(READS):
-            backend.get_task_meta(task_id, cache=False)
-        if len(opened) > 1:
-            raise WrongAnswer(f"{READS} reads have opened {len(opened)} connections.")
-        connection = engine.raw_connection()
-        broken: Any = connection.dbapi_connection
-        connection.close()  # back into the pool
-        broken.close()
-        try:
-            found = backend.get_task_meta(task_id, cache=False)
-        except Exception as error:
-            reason = first_line(getattr(error, "__cause__", None) or error)
-            raise WrongAnswer(f"the connection broke, and the next read failed: {reason}") from None
-    expect(found["result"], 42, "the result: ")
+def _count_rows(engine: sa.Engine) -> None:
+    with engine.connect() as connection:
+        count = connection.scalar(sa.text("SELECT count(*) FROM celery_taskmeta"))
+    expect(count, 1, "the number of rows: ")
 
 
-def _bound(backend: DatabaseBackend) -> Any:
-    """Return the engine of a new session."""
-    session = backend.ResultSession()
-    try:
-        return session.get_bind()
-    finally:
-        session.close()
+def _break_connection(engine: sa.Engine) -> None:
+    """Close a connection under the pool that holds it, as a server does when it restarts."""
+    pooled = engine.raw_connection()
+    connection: Any = pooled.dbapi_connection
+    pooled.close()  # back into the pool
+    connection.close()
 
 
 @exercise(
