@@ -59,7 +59,7 @@ ANSWERS = {
             "return []": "no partition takes a row of 2026-12-30 00:00:00",
             "return 'CREATE TABLE x (y int)'": "expected a list of strings",
             "return [first]": "expected a list of strings",
-            PARTITIONS.replace("return", "print"): "expected a list of strings, got None",
+            PARTITIONS.replace("return", "found ="): "expected a list of strings, got None",
             PARTITIONS.replace("range(days)", "range(days - 1)"): "no partition takes a row of",
             PARTITIONS.replace("range(days)", "range(days + 1)"): "this day was not asked for",
             PARTITIONS.replace("range(days)", "range(1, days + 1)"): "no partition takes a row of",
@@ -93,7 +93,7 @@ ANSWERS = {
             PARTITIONS.replace("('{day}')", "(timestamptz '{day} 00:00Z')").replace(
                 "('{first + timedelta(n + 1)}')",
                 "(timestamptz '{first + timedelta(n + 1)} 00:00Z')",
-            ): "no partition takes a row of",
+            ): ("are in two partitions."),
         },
         right=[
             PARTITIONS,
@@ -103,17 +103,21 @@ ANSWERS = {
     2: Answers(
         wrong={
             **FUNCTION,
-            "return 300": "The function returns 300, and a row takes",
-            BYTES.replace(" - freelist_count", ""): "counts the empty pages too",
-            BYTES.replace(" * {size}", ""): "counts pages, not bytes.",
+            "return 300": ("rows with a result of 1 characters: expected"),
+            BYTES.replace(" - freelist_count", ""): (
+                "rows with a result of 1 characters: expected"
+            ),
+            BYTES.replace(" * {size}", ""): ("rows with a result of 1 characters: expected"),
             BYTES.replace(" * {size}", "").replace(" - freelist_count", ""): "not bytes, and the",
-            BYTES.replace(" / count(*)", ""): "all rows take together",
+            BYTES.replace(" / count(*)", ""): ("rows with a result of 1 characters: expected"),
             BYTES.replace(" / count(*)", "").replace(" - freelist_count", ""): "of the whole file",
-            BYTES.replace("{size}", "1024"): "and a row takes",
-            BYTES.replace("{size}", "1").replace("return ", ""): "`return` a function gives",
+            BYTES.replace("{size}", "1024"): ("rows with a result of 1 characters: expected"),
+            BYTES.replace("{size}", "1").replace("return ", ""): (
+                "of 1 characters: expected a number, got None: the fun"
+            ),
             BYTES.replace("return connection", "return str(connection").replace(
                 "(query))", "(query)))"
-            ): "and not a number.",
+            ): ("of 1 characters: expected a number, got"),
             BYTES.replace("celery_taskmeta", "taskmeta"): "raised OperationalError",
             BYTES.replace(
                 "    query", "    connection.execute(sa.text('VACUUM'))\n    query"
@@ -121,7 +125,9 @@ ANSWERS = {
             # What the values take, without the indexes and what goes with each row.
             "with results.connect() as connection:\n"
             "    query = 'SELECT avg(length(result) + length(args)) FROM celery_taskmeta'\n"
-            "    return connection.scalar(sa.text(query))": "and a row takes",
+            "    return connection.scalar(sa.text(query))": (
+                "rows with a result of 1 characters: expected"
+            ),
         },
         right=[
             BYTES,
@@ -132,18 +138,24 @@ ANSWERS = {
         wrong={
             **FUNCTION,
             BY_ID.replace("batch):", "len(old) or 1):").replace("+ batch", "+ len(old)"): (
-                "A transaction has deleted 7 rows, and `batch` is 3"
+                "rows and batches of 3: a transaction has deleted 7 rows, bu"
             ),
             DELETE.replace("connection.commit()", "pass"): "still finds 7 of 7 old rows",
             DELETE.replace("connect()", "begin()").replace("connection.commit()", "pass"): (
-                "A transaction has deleted 7 rows, and `batch` is 3"
+                "rows and batches of 3: a transaction has deleted 7 rows, bu"
             ),
             DELETE.replace("connection.commit()", "connection.commit()\n        break"): (
                 "still finds 4 of 7 old rows"
             ),
-            DELETE.replace("limit(batch)", "limit(batch + 1)"): "has deleted 4 rows, and `batch`",
-            DELETE.replace("limit(batch)", "limit(3)"): "has deleted 3 rows, and `batch` is 2",
-            DELETE.replace("limit(batch)", "limit(1)"): "have deleted [1, 1, 1, 1, 1, 1, 1] rows",
+            DELETE.replace("limit(batch)", "limit(batch + 1)"): (
+                "rows and batches of 3: a transaction has deleted 4 rows, bu"
+            ),
+            DELETE.replace("limit(batch)", "limit(3)"): (
+                "rows and batches of 2: a transaction has deleted 3 rows, bu"
+            ),
+            DELETE.replace("limit(batch)", "limit(1)"): (
+                "rows and batches of 3: the rows of each transaction: expect"
+            ),
             OFFSET: "still finds 3 of 7 old rows",
             BY_ID.replace("len(old), batch", "len(old) // batch * batch, batch"): (
                 "still finds 1 of 7 old rows"
@@ -156,8 +168,12 @@ ANSWERS = {
             DELETE.replace(WHERE, "table.c.date_done < sa.func.datetime('now', '-1 day')"): (
                 "lost a row of that very moment"
             ),
-            DELETE.replace("return total", ""): "returns None, and has deleted 7 rows",
-            DELETE.replace("return total", "return deleted"): "returns 0, and has deleted 7 rows",
+            DELETE.replace("return total", ""): (
+                "rows and batches of 3: the number of deleted rows: expected"
+            ),
+            DELETE.replace("return total", "return deleted"): (
+                "rows and batches of 3: the number of deleted rows: expected"
+            ),
             DELETE.replace("while deleted :=", "while True:\n        deleted =").replace(
                 ".rowcount:", ".rowcount"
             ): "still running after",
@@ -170,7 +186,7 @@ ANSWERS = {
             "with results.begin() as connection:\n"
             "    delete = sa.text('DELETE FROM celery_taskmeta WHERE date_done < :before')\n"
             "    return connection.execute(delete, {'before': str(before)}).rowcount": (
-                "A transaction has deleted 7 rows"
+                "rows and batches of 3: a transaction has deleted 7 rows, bu"
             ),
             DELETE.replace("results.connect()", "sa.create_engine(results.url).connect()"): (
                 "use this engine"

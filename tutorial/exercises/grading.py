@@ -4,7 +4,7 @@ from collections.abc import Callable
 from importlib import import_module
 from typing import Any
 
-from celery import current_app
+from celery import _state, current_app
 
 from tutorial.processes.child import Child
 from tutorial.worker import Worker
@@ -29,9 +29,11 @@ def verifier(chapter: str, number: int) -> Callable[..., None]:
         Takes answers as `tutorial.exercises.checking.Exercise.check` does, and raises the same
         exceptions.
     """
-    app = current_app._get_current_object()
+    # The import makes the course's app and tasks again: keep them from the learner's apps.
+    app, shared = current_app._get_current_object(), set(_state._on_app_finalizers)
     exercise = vars(import_module(f"tutorial.exercises.{chapter}"))[f"exercise_{number}"]
-    app.set_current()  # the import has put another app in its place
+    app.set_current()
+    _state._on_app_finalizers.intersection_update(shared)
 
     def verify(*answers: Any) -> None:
         exercise.verify(*map(_afresh, answers))
