@@ -80,7 +80,7 @@ def test_two_builds_of_all_assignments_are_the_same(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("chapter", CHAPTERS)
 def test_what_learners_get_has_no_solution_and_no_hidden_test(chapter: str) -> None:
-    text = (NOTEBOOKS / f"{chapter}.ipynb").read_text(encoding="utf-8")
+    text = (EXERCISES / f"{chapter}.ipynb").read_text(encoding="utf-8")
     for word in ("SOLUTION", "HIDDEN", "verifier"):
         assert word not in text
     source = read(SOURCES / f"{chapter}.ipynb")

@@ -34,6 +34,7 @@ from tutorial.exercises.checking import (
     wait_until,
 )
 from tutorial.exercises.quiz import FOLDER, Choice, Question, questions
+from tutorial.urls import usable_url
 from tutorial.workspace import HOME_VARIABLE
 
 CHAPTERS = sorted(path.stem for path in EXERCISES.glob("*.ipynb"))
@@ -256,7 +257,7 @@ def swallow() -> None:
 
 @pytest.mark.parametrize(
     ("function", "line"),
-    [(loop, "(pass|while True:)"), (swallow, "time.sleep"), (lambda: time.sleep(30), ".*sleep")],
+    [(loop, "(pass|while True:)"), (swallow, "time.sleep"), (lambda: time.sleep(900), ".*sleep")],
 )
 def test_an_endless_function_is_interrupted(
     function: object, line: str, monkeypatch: pytest.MonkeyPatch
@@ -317,7 +318,7 @@ def test_the_quiz(chapter: str) -> None:
         assert len({choice.explanation for choice in choices}) == len(choices)
         assert all(choice.text and choice.explanation for choice in choices)
     assert len({question.right for question in quiz}) > 1, "the right letter is always the same"
-    cells = "\n".join(code_cells(NOTEBOOKS / f"{chapter}.ipynb"))
+    cells = "\n".join(code_cells(EXERCISES / f"{chapter}.ipynb"))
     assert f'questions("{word}")' in cells
     assert re.findall(r"^question_(\d)\.ask\(\)$", cells, re.MULTILINE) == list("12345")
 

@@ -27,7 +27,7 @@ ANSWERS = {
             f"{FAILED}customer = failed['args'].str[0]": "should be a single number",
             f"{FAILED}customer = str(failed['args'].iloc[0][0])": "should be a whole number",
             f"{FAILED}customer = float(failed['args'].iloc[0][0])": "should be a whole number",
-            f"{FAILED}customer = failed['args'].iloc[0][1]": "",
+            f"{FAILED}customer = str(failed['args'].iloc[0])": "should be a whole number",
             f"{FAILED}customer = int(failed['id'].iloc[0])": "No order has the customer ",
             f"{FAILED}customer = len(failed)": "No order has the customer 3",
             "customer = True": "should be a whole number",
@@ -37,14 +37,13 @@ ANSWERS = {
             ),
             "results = load_results(engine, status='SUCCESS')\n"
             "customer = results['args'].iloc[0][0]": "have succeeded",
-            "results = load_results(engine)\ncustomer = int(results['args'].str[0].max())": "",
             "results = load_results(engine, status='FAILURE')\n"
             "customer = results['args'].iloc[-1][0]": "have succeeded",
         },
         right=[
             "results = load_results(engine)\n"
             "failed = results[results['exception'] == 'TypeError']\n"
-            "customer = failed['args'].str[0].mode().item()",
+            "customer = failed['args'].str[0].mode()[0]",
             "import sqlalchemy as sa\n\n"
             "query = sa.text(\"SELECT args ->> 0 FROM celery_taskmeta WHERE status = 'FAILURE' \"\n"
             "                \"AND name = 'tutorial.tasks.add' GROUP BY 1\")\n"
@@ -56,34 +55,40 @@ ANSWERS = {
         wrong={
             **FUNCTION,
             "return results": "take one of its columns",
-            "print((results['status'] == 'FAILURE').mean())": "returns None, and not a Series",
-            "return results['status'].value_counts(normalize=True)": "tasks.add is missing",
+            "print((results['status'] == 'FAILURE').mean())": (
+                "tasks: expected a Series, got None."
+            ),
+            "return results['status'].value_counts(normalize=True)": (
+                "whose 3 tasks failed: the name is missing in the Series."
+            ),
             "failed = results[results['status'] == 'FAILURE']\n"
-            "return failed['name'].value_counts()": "For tutorial.tasks.divide it says",
+            "return failed['name'].value_counts()": ("whose 7 tasks failed: expected 0."),
             "failed = results[results['status'] == 'FAILURE']\n"
             "return failed['name'].astype(str).value_counts() / results['name'].value_counts()": (
-                "For tutorial.tasks.add it says nan"
+                "whose 5 tasks failed: expected 0, got nan."
             ),
             "failed = results[results['status'] == 'FAILURE']\n"
             "return failed.groupby(failed['name'].astype(str)).size() / len(results)": (
-                "tutorial.tasks.add is missing: 0 of its"
+                "whose 4 tasks failed: the name is missing in the Series."
             ),
             "return (results['status'] != 'SUCCESS').groupby(results['name']).mean()": (
-                "For tutorial.tasks.nap it says 1:"
+                "whose 9 tasks failed: expected 0."
             ),
             "return 100 * (results['status'] == 'FAILURE').groupby(results['name']).mean()": (
-                "For tutorial.tasks.divide it says"
+                "whose 4 tasks failed: expected 0.5, got"
             ),
             "share = (results['status'] == 'FAILURE').groupby(results['name']).mean()\n"
-            "return share.map('{:.2f}'.format).astype(str)": "holds '0.00', and not numbers",
+            "return share.map('{:.2f}'.format).astype(str)": (
+                "tasks: expected numbers from 0 to 1, got '0."
+            ),
             "share = (results['status'] == 'FAILURE').groupby(results['name']).mean()\n"
-            "return share.to_dict()": "and not a Series",
+            "return share.to_dict()": ("expected a Series, got {'tutorial.tasks.add': 0."),
             "task = results['name'].astype(str).str.rpartition('.')[2]\n"
             "return (results['status'] == 'FAILURE').groupby(task).mean()": (
-                "tutorial.tasks.add is missing"
+                "whose 3 tasks failed: the name is missing in the Series."
             ),
             "return pd.Series({'tutorial.tasks.add': 0, 'tutorial.tasks.divide': 0.25})": (
-                "For tutorial.tasks.divide it says 0.25"
+                "whose 5 tasks failed: expected 0.6, got 0."
             ),
             "return results.groupby('name')['failed'].mean()": "raised KeyError",
         },
@@ -99,22 +104,40 @@ ANSWERS = {
     3: Answers(
         wrong={
             **FUNCTION,
-            HOURS.replace(".dt.tz_convert(zone)", ""): "and the function says",
+            HOURS.replace(".dt.tz_convert(zone)", ""): (
+                "UTC in January, America/New_York: the hours: expected"
+            ),
             HOURS.replace("convert", "localize"): "raised TypeError",
             HOURS.replace(".dt.tz_convert", ".dt.tz_localize(None).dt.tz_localize"): (
-                "UTC in January is"
+                "America/New_York: the hours: expected [8], got"
             ),
-            HOURS.replace("zone", "'America/New_York'"): "in Asia/Kolkata",
-            HOURS.replace("zone", "'Europe/Paris'"): "UTC in January is",
+            HOURS.replace("zone", "'America/New_York'"): (
+                "UTC in January, Asia/Kolkata: the hours: expected"
+            ),
+            HOURS.replace("zone", "'Europe/Paris'"): (
+                "UTC in January, America/New_York: the hours: expected"
+            ),
             "offset = pd.Timestamp('2026-01-01', tz=zone).utcoffset()\n"
-            "return (results['date_done'] + offset).dt.hour.value_counts()": "UTC in July is",
+            "return (results['date_done'] + offset).dt.hour.value_counts()": (
+                "America/New_York: the hours: expected [9], got [8]."
+            ),
             "offset = pd.Timestamp('2026-07-01', tz=zone).utcoffset()\n"
-            "return (results['date_done'] + offset).dt.hour.value_counts()": "UTC in January is",
-            HOURS.replace("hour", "strftime('%H')"): "and not an hour from 0 to 23",
-            HOURS.replace("hour", "floor('h')"): "The index holds Timestamp(",
-            HOURS.replace("value_counts()", "unique()"): "and not a Series",
-            HOURS.replace("value_counts()", "value_counts(normalize=True)"): "function says",
-            HOURS.replace("return ", ""): "returns None",
+            "return (results['date_done'] + offset).dt.hour.value_counts()": (
+                "UTC in January, America/New_York: the hours: expected"
+            ),
+            HOURS.replace("hour", "strftime('%H')"): (
+                "America/New_York: the index should hold hours from 0 t"
+            ),
+            HOURS.replace("hour", "floor('h')"): (
+                "America/New_York: the index should hold hours from 0 t"
+            ),
+            HOURS.replace("value_counts()", "unique()"): (
+                "America/New_York: expected a Series, got array([9], dt"
+            ),
+            HOURS.replace("value_counts()", "value_counts(normalize=True)"): (
+                "America/New_York: the number of tasks: expected"
+            ),
+            HOURS.replace("return ", ""): ("America/New_York: expected a Series, got None."),
         },
         right=[
             "results['hour'] = results['date_done'].dt.tz_convert(zone).dt.hour\n"
@@ -125,16 +148,18 @@ ANSWERS = {
     4: Answers(
         wrong={
             **value("worker"),
-            "worker = Worker": "and not a Worker",
+            "worker = Worker": ("`worker` should be a Worker, but is <class"),
             "worker = Worker(queues='desk-1')": "its status is 'not started'",
-            "worker = lost": "and not a Worker",
-            "worker = load_messages(queue_engine())['queue'].iloc[-1]": "`worker` is 'desk-",
+            "worker = lost": ("`worker` should be a Worker, but is <AsyncResult:"),
+            "worker = load_messages(queue_engine())['queue'].iloc[-1]": (
+                "`worker` should be a Worker, but is"
+            ),
             "worker = Worker(pool='solo').start()\n"
             "add.apply_async([40, 2], task_id=lost.id).get(timeout=30, interval=0.002)": (
                 "worker listens on the queue 'celery'"
             ),
             "lost = add.delay(40, 2)\nworker = Worker(pool='solo')": (
-                "not the given task any more"
+                "longer the given task: this task was to be run, not another"
             ),
         },
         right=[
@@ -145,27 +170,33 @@ ANSWERS = {
     5: Answers(
         wrong={
             **FUNCTION,
-            "return add.AsyncResult(task_id).result": "and the function returns None",
+            "return add.AsyncResult(task_id).result": (": expected"),
             "from celery.backends.database import DatabaseBackend\n\n"
             "backend = DatabaseBackend(app=add.app, url=str(engine.url))\n"
-            "return backend.get_result(task_id)": "Code from the table has run",
+            "return backend.get_result(task_id)": (
+                "pickle that runs code: code from the table has run: your fu"
+            ),
             STORED + "import pickle\n\nreturn pickle.loads(stored)": "raised UnpicklingError",
-            STORED + "return stored": "the function returns b'",
-            STORED + "return stored.decode()": "the function returns '",
+            STORED + "return stored": (": expected"),
+            STORED + "return stored.decode()": (": expected"),
             STORED + "import json\n\nreturn json.loads(stored)": (
-                "datetime(2026, 1, 2, 3, 4), and the function returns {'__type__'"
+                "1, 2, 3, 4): expected datetime.datetime"
             ),
             STORED
             + "from kombu.serialization import loads\n\njson = 'application/json'\n"
             + "try:\n    return loads(stored, json, 'utf-8', accept={json})\n"
             + "except Exception:\n    import pickle\n\n    return pickle.loads(stored)": (
-                "Code from the table has run"
+                "pickle that runs code: code from the table has run: your fu"
             ),
             STORED
             + "from kombu.serialization import loads\n\njson = 'application/json'\n"
             + "try:\n    return loads(stored, json, 'utf-8', accept={json})\n"
-            + "except Exception:\n    return None": "returns None, and a ValueError is right",
-            LOADED + "return row['result']": "returns b'\\x80",
+            + "except Exception:\n    return None": (
+                "pickle that runs code: expected a ValueError, got None."
+            ),
+            LOADED + "return row['result']": (
+                "pickle that runs code: expected a ValueError, got b'\\x80\\x0"
+            ),
             LOADED
             + "if isinstance(row['result'], bytes):\n    raise ValueError(task_id)\n"
             + "return row['result']": "raised ValueError",
@@ -176,7 +207,9 @@ ANSWERS = {
             LOADED + "assert row['undecodable'] != 'result'\nreturn row['result']": (
                 "raised AssertionError"
             ),
-            "return load_results(engine)['result'].iloc[0]": "A task returned None",
+            "return load_results(engine)['result'].iloc[0]": (
+                "a task that returned None: expected None, got"
+            ),
         },
         right=[
             LOADED + "if row['undecodable'] == 'result':\n    raise ValueError(task_id)\n"

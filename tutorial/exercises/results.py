@@ -62,18 +62,18 @@ def exercise_1(customer: int) -> str:
     orders = results[results["name"] == add.name]
     failed = orders[orders["status"] == "FAILURE"]
     customers = set(orders["args"].str[0])
-    (right,) = set(failed["args"].str[0])
+    right = set(failed["args"].str[0])  # one, but for each time that the orders were sent
     if isinstance(customer, list | tuple | set | pd.Series | np.ndarray):
         raise WrongAnswer(f"`customer` should be a single number, but is {shown(customer)}.")
     if isinstance(customer, bool) or not isinstance(customer, int | np.integer):
         raise WrongAnswer(f"`customer` should be a whole number, but is {shown(customer)}.")
     if customer not in customers:
         raise WrongAnswer(f"No order has the customer {shown(customer)} as its first argument.")
-    if customer != right:
+    if customer not in right:
         wrong = results[(results["args"].str[0] == customer) & (results["status"] == "FAILURE")]
         also = f" The failed task of this customer is {wrong['name'].iloc[0]}." * bool(len(wrong))
         raise WrongAnswer(f"All orders of the customer {customer} have succeeded.{also}")
-    return f"All {len(failed)} orders of this customer failed, and no order of anyone else."
+    return "All orders of this customer have failed, and no order of anyone else."
 
 
 @exercise(

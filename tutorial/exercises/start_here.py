@@ -9,7 +9,6 @@ from typing import Any
 import sqlalchemy as sa
 from celery.result import AsyncResult
 
-
 from tutorial.database import make_engine
 from tutorial.exercises.checking import WrongAnswer, case, exercise, expect, shown, wait_until
 from tutorial.exercises.scratch import Scratch, scratch
