@@ -35,7 +35,7 @@ from tutorial.exercises.checking import (
 )
 from tutorial.exercises.quiz import FOLDER, Choice, Question, questions
 from tutorial.urls import usable_url
-from tutorial.workspace import HOME_VARIABLE
+from tutorial.workspace import HOME_VARIABLE, MARK
 
 CHAPTERS = sorted(path.stem for path in EXERCISES.glob("*.ipynb"))
 
