@@ -13,6 +13,7 @@ from stored_results import VALUES, make_app, store, store_everything
 from test_results import assert_same_frame
 
 from tutorial.database import make_engine
+from tutorial.reading import arrow, table
 from tutorial.results import count_results, iter_results, load_results
 
 VARIABLES = {
@@ -57,6 +58,40 @@ def test_same_frame_as_from_sqlite(engine: sa.Engine, tmp_path: Path) -> None:
     pieces = [piece["id"] for piece in iter_results(engine, chunksize=4)]
     assert list(pd.concat(pieces)) == list(theirs["id"])
     assert count_results(engine).to_dict() == theirs["status"].value_counts().to_dict()
+
+
+def test_large_table_gives_the_same_frame(
+    url: sa.URL, engine: sa.Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if url.get_backend_name() != "postgresql":
+        pytest.skip("ADBC has a driver for PostgreSQL alone of the servers")
+    store(make_app(text(url)), "odd", 1, task="it's; 50 % :of\\")
+    frame = load_results(engine)
+    middle = frame["date_done"].dropna().iloc[8]
+    arguments: list[dict[str, Any]] = [
+        {"name": ["it's; 50 % :of\\", "none"]},
+        {"since": middle, "status": "SUCCESS"},
+        {"columns": ["date_done", "retries"]},
+    ]
+    expected = [load_results(engine, **each) for each in arguments]
+    read = []
+    original = arrow.read_postgresql
+    monkeypatch.setattr(table, "LARGE", 0)
+    monkeypatch.setattr(arrow, "read_postgresql", lambda *a: read.append(a) or original(*a))
+    assert_same_frame(load_results(engine), frame)
+    for each, right in zip(arguments, expected, strict=True):
+        assert_same_frame(load_results(engine, **each), right)
+    assert len(read) == 4
+    # Another role or search_path than that of the URL: the connection of ADBC's has neither.
+    other = sa.create_engine(url)
+    sa.event.listen(other, "connect", lambda c, _: c.execute("SET ROLE pg_read_all_data"))
+    assert_same_frame(load_results(other), frame)
+    update = "UPDATE celery_taskmeta SET date_done = {} WHERE task_id = 'odd'"
+    with engine.begin() as connection:
+        connection.exec_driver_sql(update.format("'infinity'"))
+    assert load_results(engine)["undecodable"].iloc[-1] == "date_done"
+    with engine.begin() as connection:
+        connection.exec_driver_sql("DELETE FROM celery_taskmeta WHERE task_id = 'odd'")
 
 
 def test_filters(engine: sa.Engine) -> None:

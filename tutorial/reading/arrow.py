@@ -1,4 +1,6 @@
-"""Read a large SQLite table at full speed: with ADBC, which makes no Python objects.
+"""Read a large table at full speed: with ADBC, which makes no Python objects.
+
+A thread fetches from PostgreSQL while this one decodes. For SQLite that is not enough.
 
 ADBC has a copy of SQLite of its own. Two copies must never open the same file in one process: when
 one of them closes it, the system drops the locks that the other one holds, and the file can be
@@ -9,6 +11,7 @@ process of its own, and reads Arrow's stream from it. That process works while t
 import subprocess
 import sys
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -17,14 +20,18 @@ import pyarrow as pa
 ROWS = "20000"  # in a batch
 
 
-def available() -> bool:
-    """Return whether ADBC's driver for SQLite is installed.
+def available(database: str = "sqlite") -> bool:
+    """Return whether ADBC's driver for a database is installed.
+
+    Parameters
+    ----------
+    database : {"sqlite", "postgresql"}
 
     Returns
     -------
     bool
     """
-    return find_spec("adbc_driver_sqlite") is not None
+    return find_spec(f"adbc_driver_{database}") is not None
 
 
 def read(path: Path, query: str) -> Iterator[pa.RecordBatch]:
@@ -59,6 +66,46 @@ def read(path: Path, query: str) -> Iterator[pa.RecordBatch]:
         if not complete:
             cause = process.stderr.read().decode(errors="replace").strip() if process.stderr else ""
             raise OSError(f"The file {path} cannot be read with ADBC: {cause}.")
+
+
+def read_postgresql(
+    conninfo: str, query: str, same: str, expected: str
+) -> Iterator[pa.RecordBatch]:
+    """Run a query on a PostgreSQL server, over a connection of its own.
+
+    Parameters
+    ----------
+    conninfo : str
+        How libpq connects.
+    query : str
+    same, expected : str
+        A query for one text, and this text: the connection must have the same user and database.
+
+    Yields
+    ------
+    pyarrow.RecordBatch
+
+    Raises
+    ------
+    OSError
+        If the server cannot be read in this way.
+    """
+    from adbc_driver_postgresql import dbapi
+
+    try:
+        with dbapi.connect(conninfo) as connection, connection.cursor() as cursor:
+            cursor.execute(same)
+            if cursor.fetchone() != (expected,):
+                raise OSError("The connection does not see the same table.")
+            cursor.execute(query)
+            batches = cursor.fetch_record_batch()
+            with ThreadPoolExecutor(1) as thread:
+                coming = thread.submit(next, batches, None)
+                while batch := coming.result():
+                    coming = thread.submit(next, batches, None)
+                    yield batch
+    except dbapi.Error as error:
+        raise OSError("The table cannot be read with ADBC.") from error
 
 
 def main(uri: str, query: str) -> None:

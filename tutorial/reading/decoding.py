@@ -189,9 +189,10 @@ class Json:
         decoded, bad = self._decode_all(coded.dictionary, distinct)
         self.parts.append(_objects([*decoded, None])[index])
         self.bad += _rows(bad, index, self.size)
-        digits = [place for place, raw in enumerate(distinct) if len(raw) == 1 and raw.isdigit()]
+        short = np.flatnonzero(pc.equal(pc.binary_length(coded.dictionary), 1))
+        digits = [place for place in short.tolist() if distinct[place].isdigit()]
         self.digits += _rows(digits, index, self.size)
-        pickles = [place for place, raw in enumerate(distinct) if raw[:1] == PICKLE]
+        pickles = [place for place in bad if distinct[place][:1] == PICKLE]
         self.pickles += _rows(pickles, index, self.size)
         self.nulls.append(index == len(distinct))
         self.size += len(values)
@@ -249,9 +250,10 @@ class Arrow:
         self.size = 0
 
     def add(self, values: pa.Array) -> None:
-        """Take some more values."""
+        """Take some more values: stored bytes, or what a database has converted already."""
         try:
-            part = values.cast(pa.large_string()).cast(self.dtype)
+            as_text = values.cast(pa.large_string()) if _is_bytes(values) else values
+            part = as_text.cast(self.dtype)
         except pa.ArrowException:
             parsed = [(None, True) if v is None else self.parse(v) for v in values.to_pylist()]
             self.bad += [self.size + row for row, (_value, good) in enumerate(parsed) if not good]
@@ -305,9 +307,11 @@ class Ids(Text):
     def add(self, values: pa.Array) -> None:
         """Take some more values."""
         with suppress(pa.ArrowException):
-            text = values.cast(pa.large_string())
+            text = values.cast(pa.large_string()) if _is_bytes(values) else values
             numbers = text.cast(pa.int64())
-            if numbers.cast(pa.large_string()).equals(text):  # not so "007", which is text
+            if not _is_bytes(values) or numbers.cast(pa.large_string()).equals(
+                text
+            ):  # not so "007", which is text
                 self.parts.append(numbers)
                 self.size += len(values)
                 return
@@ -350,6 +354,10 @@ class Dates(Arrow):
     def finish(self) -> pd.Series:
         """Return the column, in UTC."""
         return self._whole().to_pandas().astype("datetime64[us, UTC]")
+
+
+def _is_bytes(values: pa.Array) -> bool:
+    return pa.types.is_large_binary(values.type) or pa.types.is_binary(values.type)
 
 
 def _nullable(whole: pa.Array) -> pd.Series:

@@ -97,8 +97,8 @@ def to_utc(values: pa.Array, zone: dt.tzinfo) -> tuple[pa.Array, np.ndarray]:
     Parameters
     ----------
     values : pyarrow.Array
-        Text in ISO 8601's format. Arrow is strict: both pandas and numpy would take a stored "now"
-        for the present time.
+        Times without a zone, or text in ISO 8601's format. Arrow is strict: both pandas and numpy
+        would take a stored "now" for the present time.
     zone : datetime.tzinfo
         The zone of the times without an offset.
 
@@ -109,6 +109,8 @@ def to_utc(values: pa.Array, zone: dt.tzinfo) -> tuple[pa.Array, np.ndarray]:
     bad : numpy.ndarray
         The places of the times that cannot be read, or are not known for certain.
     """
+    if pa.types.is_timestamp(values.type):
+        return _localize(values.cast(NAIVE), zone)
     try:
         return _localize(values.cast(pa.large_string()).cast(NAIVE), zone)
     except pa.ArrowException:
