@@ -3,6 +3,7 @@
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -374,9 +375,66 @@ def test_without_any_server_it_says_what_to_install(
     monkeypatch.setattr(kinds, "find_program", lambda kind: None)
     with pytest.raises(ServerMissing) as raised:
         start()
-    message = str(raised.value)
-    assert message.startswith("There is no ")
-    assert message.endswith(f", or name one in {VARIABLES[start.__name__]}.")
+    message, variable = str(raised.value), VARIABLES[start.__name__]
+    assert f", or name one in {variable}." in message or f" set {variable} to its URL" in message
+
+
+@pytest.mark.parametrize("is_running", [False, True])
+def test_a_rabbitmq_that_is_running_but_not_named(
+    is_running: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv(VARIABLES["rabbitmq"], raising=False)
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        port = listening.getsockname()[1]
+        if not is_running:
+            listening.close()
+        monkeypatch.setattr(kinds, "RABBITMQ_URL", f"amqp://guest:guest@127.0.0.1:{port}//")
+        reason = kinds.missing("rabbitmq")
+    if is_running:
+        begin = f"The course does not know whose port {port} is: if it is RabbitMQ's, set"
+    else:
+        begin = "There is no RabbitMQ: start one, and set"
+    assert reason == f"{begin} TUTORIAL_RABBITMQ_URL to its URL, such as {kinds.RABBITMQ_URL}."
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error", "sentence"),
+    [
+        (["postgres"], ValueError, "kind must be one of postgresql, mariadb, .*'postgres'"),
+        ([5], TypeError, "kind must be a text, but is 5"),
+        (["redis", 5], TypeError, "program must be a path, but is 5"),
+        (["redis", ""], ValueError, "program is an empty text"),
+        (["redis", "~nobody-of-this-name/x"], ValueError, "home folder of an unknown user"),
+        (["redis", "x", 5], TypeError, "host must be an address of this machine, but is 5"),
+        (["redis"], ServerMissing, "TUTORIAL_REDIS_URL names no server"),
+        (["flower"], ServerMissing, "Flower needs its program"),
+    ],
+)
+def test_what_is_no_argument_is_refused(
+    arguments: list, error: type[Exception], sentence: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv(VARIABLES["redis"], raising=False)
+    with pytest.raises(error, match=sentence):
+        Server(*arguments)
+
+
+@pytest.mark.parametrize(
+    ("kind", "url"),
+    [
+        ("postgresql", "postgresql+psycopg://ada:secret@127.0.0.1:{}/test"),
+        ("mariadb", "mysql+pymysql://ada:secret@127.0.0.1:{}/test"),
+        ("redis", "redis://:secret@127.0.0.1:{}/0"),
+        ("redis", "rediss://:secret@127.0.0.1:{}/0"),
+    ],
+)
+def test_a_named_server_that_is_silent(
+    kind: str, url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:  # it accepts, and never answers
+        port = silent.getsockname()[1]
+        monkeypatch.setenv(VARIABLES[kind], url.format(port))
+        with pytest.raises(ServerError, match=rf"at .*127\.0\.0\.1:{port}/.* does not answer: "):
+            Server(kind)
 
 
 @pytest.mark.parametrize(

@@ -21,8 +21,8 @@ import os
 from tutorial.tasks import app
 
 if backend := os.environ.get("BACKEND"):
-    url = os.environ.pop("CELERY_RESULT_BACKEND").removeprefix("db+")
-    app.conf.result_backend = f"{backend}+{url}"
+    os.environ.pop("CELERY_RESULT_BACKEND", None)  # which would be stronger
+    app.conf.result_backend = f"{backend}+{os.environ['RESULTS']}"
 
 @app.task(name="n" * 200)
 def long_name():

@@ -11,6 +11,7 @@ from typing import Self
 
 import sqlalchemy as sa
 
+from tutorial.processes.arguments import one_of, path
 from tutorial.processes.child import Child
 from tutorial.processes.kinds import NAMES, VARIABLES, find_program, missing
 
@@ -48,15 +49,27 @@ class Server:
     ------
     ServerError
         If it does not start or does not answer.
+    ServerMissing
+        If there is no `program`, and the environment names no server either.
+    TypeError, ValueError
+        If an argument is none of these.
     """
 
     def __init__(
         self, kind: str, program: Path | str | None = None, host: str = "127.0.0.1"
     ) -> None:
-        self.kind = kind
+        self.kind = one_of("kind", kind, NAMES)
         self.is_private = program is not None
+        if program is not None:
+            program = path("program", program)
+        elif self.kind not in VARIABLES:
+            raise ServerMissing(f"{NAMES[self.kind]} needs its program.")
+        elif not os.environ.get(VARIABLES[self.kind]):
+            raise ServerMissing(f"{VARIABLES[self.kind]} names no server.")
+        if not isinstance(host, str):
+            raise TypeError(f"host must be an address of this machine, but is {host!r}.")
         self._unanswered = 0  # orders
-        self._child = Child("tutorial.processes.server", kind, str(program or ""), host)
+        self._child = Child("tutorial.processes.server", self.kind, str(program or ""), host)
         try:
             self.url: str = self._order("start")
         except BaseException:  # also KeyboardInterrupt: nothing half started must stay

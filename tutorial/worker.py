@@ -5,17 +5,31 @@ import html
 import os
 import time
 from collections import deque
+from collections.abc import Iterable
+from io import BufferedWriter
 from pathlib import Path
 from string import Template
-from types import TracebackType
+from types import ModuleType, TracebackType
 from typing import Self
 
+from celery import Celery
 from filelock import FileLock, Timeout
 
+from tutorial.processes.arguments import (
+    app_name,
+    node_name,
+    one_of,
+    path,
+    queue_names,
+    seconds,
+    whole_number,
+)
 from tutorial.processes.child import WINDOWS, Child
 from tutorial.workspace import home, lack_of_space
 
 DEFAULT_POOL = "threads" if WINDOWS else "prefork"  # Celery's prefork pool needs fork
+POOLS = ("prefork", "threads", "solo")
+LOG_LEVELS = ("debug", "info", "warning", "error", "critical", "fatal")
 PANEL = Template(Path(__file__).with_name("worker.html").read_text(encoding="utf-8"))
 
 _running: dict[str, "Worker"] = {}  # the workers of this process, by their node name
@@ -33,14 +47,16 @@ class Worker:
 
     Parameters
     ----------
-    app : str
-        The module that holds the Celery app, as after ``celery -A``.
+    app : str, module or celery.Celery
+        The name of the module that holds the Celery app, as after ``celery -A``; or that module;
+        or the app itself, if it stands in a module that the worker can import.
     concurrency : int
-        The number of tasks that run at once: processes, or threads with ``pool="threads"``.
+        The number of tasks that run at once, at least 1: processes, or threads with
+        ``pool="threads"``.
     pool : str
         ``"prefork"``, ``"threads"`` or ``"solo"``. On Windows the default is ``"threads"``.
-    queues : str
-        The queues to serve, separated by commas.
+    queues : str or iterable of str
+        The queues to serve: several names, or one text with commas between them.
     hostname : str
         The node name. Two workers at once need two names.
     beat : bool
@@ -49,7 +65,13 @@ class Worker:
     loglevel : str
         ``"debug"``, ``"info"``, ``"warning"`` or ``"error"``.
     logfile : path, optional
-        Where the worker's output goes; by default ``logs/<hostname>.log`` in the workspace.
+        Where the worker's output goes; by default ``logs/<hostname>.log`` in the workspace. A
+        relative path starts at the folder in which this process is working now.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an argument is none of these.
 
     Examples
     --------
@@ -60,24 +82,24 @@ class Worker:
 
     def __init__(
         self,
-        app: str = "tutorial.tasks",
+        app: str | ModuleType | Celery = "tutorial.tasks",
         *,
         concurrency: int = 2,
         pool: str = DEFAULT_POOL,
-        queues: str = "celery",
+        queues: str | Iterable[str] = "celery",
         hostname: str = "celery@notebook",
         beat: bool = False,
         loglevel: str = "info",
         logfile: Path | str | None = None,
     ) -> None:
-        self.app = app
-        self.concurrency = concurrency
-        self.pool = pool
-        self.queues = queues
-        self.hostname = hostname
-        self.beat = beat
-        self.loglevel = loglevel
-        self.logfile = Path(logfile) if logfile else None
+        self.app = app_name(app)
+        self.concurrency = whole_number("concurrency", concurrency, least=1)
+        self.pool = one_of("pool", pool, POOLS)
+        self.queues = queue_names(queues)
+        self.hostname = node_name(hostname)
+        self.beat = bool(beat)
+        self.loglevel = one_of("loglevel", loglevel, LOG_LEVELS)
+        self.logfile = None if logfile is None else path("logfile", logfile)
         self._child: Child | None = None
         self._lock: FileLock | None = None
         self._workspace = ""
@@ -92,7 +114,7 @@ class Worker:
         Parameters
         ----------
         timeout : float
-            Seconds to wait at most.
+            How many seconds to wait.
 
         Returns
         -------
@@ -105,6 +127,7 @@ class Worker:
             If the process ends before it is ready, with its exit code and the end of its log; if
             it is late; or if another process runs a worker of this name in the same workspace.
         """
+        seconds("timeout", timeout)
         if self.hostname in _running:
             _running[self.hostname].stop()
         self._take_name()
@@ -132,8 +155,7 @@ class Worker:
         self._ready = False
         self._workspace = str(home())
         self.logfile = self.logfile or home() / "logs" / f"{self.hostname}.log"
-        self.logfile.parent.mkdir(parents=True, exist_ok=True)
-        with self.logfile.open("ab") as log:
+        with self._open_log() as log:
             self._log_start = log.tell()
             self._child = Child(
                 "tutorial.processes.worker",
@@ -142,8 +164,19 @@ class Worker:
                 env=os.environ | {"PYTHON_COLORS": "0"},  # a kernel asks its children for colours
             )
 
+    def _open_log(self) -> BufferedWriter:
+        assert self.logfile
+        try:
+            self.logfile.parent.mkdir(parents=True, exist_ok=True)
+            return self.logfile.open("ab")
+        except OSError as error:
+            raise WorkerStartError(
+                f"The log file {self.logfile} cannot be written ({error.strerror}): "
+                "name another one with logfile."
+            ) from error
+
     def _arguments(self) -> list[str]:
-        """Return the same command line that one types in a terminal."""
+        """Return the same command line that you would type in a terminal."""
         options = ["pool", "concurrency", "queues", "hostname", "loglevel"]
         schedule = home() / f"{self.hostname}.schedule"
         return [
@@ -174,8 +207,9 @@ class Worker:
         Parameters
         ----------
         timeout : float
-            Seconds that it gets for this; then it is killed.
+            After how many seconds it is killed.
         """
+        seconds("timeout", timeout)
         try:
             if self._child and self._child.returncode is None:
                 self._child.terminate()
@@ -255,6 +289,8 @@ class Worker:
         str
             The lines, with the workspace's path shortened to ``$TUTORIAL_HOME``.
         """
+        if tail is not None and whole_number("tail", tail, least=0) == 0:
+            return ""
         if not self._child or not self.logfile or not self.logfile.exists():
             return ""
         with self.logfile.open("rb") as log:

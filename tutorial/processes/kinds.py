@@ -2,10 +2,12 @@
 
 import os
 import shutil
+import socket
 import sys
 from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
+from urllib.parse import urlsplit
 
 # Each variable holds the URL of a server that is already running.
 VARIABLES = {
@@ -37,9 +39,9 @@ INSTALL = {
     "postgresql": "install PostgreSQL, or this course's extra 'servers'",
     "mariadb": "install MariaDB's server",
     "redis": "install Redis or Valkey, or this course's extra 'servers'",
-    "rabbitmq": "start a RabbitMQ server",
     "flower": "install this course's extra 'servers'",
 }
+RABBITMQ_URL = "amqp://guest:guest@127.0.0.1:5672//"  # that of a server as it is installed
 
 
 def missing(kind: str, *, private: bool = False) -> str | None:
@@ -60,8 +62,21 @@ def missing(kind: str, *, private: bool = False) -> str | None:
     variable = VARIABLES.get(kind)
     if find_program(kind) or (variable and not private and os.environ.get(variable)):
         return None
-    naming = f", or name one in {variable}" if variable and not private else ""
-    return f"There is no {NAMES[kind]}: {INSTALL[kind]}{naming}."
+    if not variable or private:
+        return f"There is no {NAMES[kind]}: {INSTALL[kind]}."
+    if kind == "rabbitmq":  # the course cannot start one
+        return f"{_found_rabbitmq()} set {variable} to its URL, such as {RABBITMQ_URL}."
+    return f"There is no {NAMES[kind]}: {INSTALL[kind]}, or name one in {variable}."
+
+
+def _found_rabbitmq() -> str:
+    """Say whether a RabbitMQ seems to be running on this machine."""
+    url = urlsplit(RABBITMQ_URL)
+    try:
+        socket.create_connection((url.hostname, url.port), timeout=1).close()
+    except OSError:
+        return "There is no RabbitMQ: start one, and"
+    return f"The course does not know whose port {url.port} is: if it is RabbitMQ's,"
 
 
 def find_program(kind: str) -> Path | None:

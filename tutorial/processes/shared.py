@@ -9,7 +9,7 @@ from uuid import uuid4
 
 import sqlalchemy as sa
 
-from tutorial.processes.answer import answer_of
+from tutorial.processes.answer import answer_of, within_limit
 from tutorial.processes.kinds import NAMES
 
 
@@ -29,7 +29,7 @@ class Shared:
         self.server = url
         self.name = f"tutorial_{uuid4().hex[:12]}"
         self.url = url
-        self.is_made = False
+        self.is_begun = self.is_made = False
 
     def start(self) -> None:
         """Check that the server answers, and make our part of it, once."""
@@ -38,6 +38,7 @@ class Shared:
             address = sa.make_url(self.server)  # shown without the password
             raise RuntimeError(f"{NAMES[self.kind]} at {address} does not answer: {error}")
         if not self.is_made:
+            self.is_begun = True
             self.url = self.make()
             self.is_made = True
 
@@ -53,6 +54,12 @@ class Shared:
         )
 
     def remove(self) -> None:
+        """Remove our part, unless the server is gone too."""
+        if self.is_begun:
+            with suppress(Exception):  # each driver has its own
+                within_limit(self.unmake)
+
+    def unmake(self) -> None:
         """Remove our part."""
         raise NotImplementedError
 
@@ -77,10 +84,9 @@ class SharedDatabase(Shared):
         url = sa.make_url(self.server).set(database=self.name)
         return url.render_as_string(hide_password=False)
 
-    def remove(self) -> None:
+    def unmake(self) -> None:
         """Drop the database."""
-        with suppress(sa.exc.SQLAlchemyError):  # the server may be gone
-            self.run(self.drop)
+        self.run(self.drop)
 
 
 class SharedPostgreSQL(SharedDatabase):
@@ -123,10 +129,9 @@ class SharedRedis(Shared):
             "All numbered databases of this Redis are in use: empty one with FLUSHDB."
         )
 
-    def remove(self) -> None:
+    def unmake(self) -> None:
         """Empty the database, and so give it back."""
-        with suppress(Exception):  # the server may be gone
-            self.client(self.number).flushdb()
+        self.client(self.number).flushdb()
 
 
 class SharedRabbitMQ(Shared):
@@ -156,7 +161,7 @@ class SharedRabbitMQ(Shared):
         self.control("set_permissions", "--vhost", self.name, url.username or "guest", *rights)
         return url.set(database=self.name).render_as_string(hide_password=False)
 
-    def remove(self) -> None:
+    def unmake(self) -> None:
         """Delete the virtual host with its queues."""
         if self.is_ours:
             self.control("delete_vhost", self.name)

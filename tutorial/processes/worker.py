@@ -21,6 +21,7 @@ from kombu.exceptions import OperationalError
 from sqlalchemy.exc import DBAPIError
 
 from tutorial.database import explain, make_engine
+from tutorial.processes.answer import within_limit
 from tutorial.workspace import home
 
 
@@ -37,7 +38,7 @@ def main(arguments: list[str]) -> None:
     _say_when_ready()
     threading.Thread(target=_end_with_parent, daemon=True).start()
     try:
-        app = find_app(module)
+        app = _find_app(module)
         _reach_broker(app)
         _reach_result_backend(app)
     except ImproperlyConfigured as error:
@@ -91,14 +92,32 @@ def _end_with_parent() -> None:
     os._exit(1)
 
 
+def _find_app(module: str) -> Celery:
+    """Import the app, as ``celery -A`` does."""
+    try:
+        app = find_app(module)
+    except AttributeError as error:
+        if error.name != "celery":  # the last name under which Celery looks for an app
+            raise
+        app = None
+    if not isinstance(app, Celery):
+        sys.exit(f"The module {module!r} holds no Celery app, such as app = Celery(...).")
+    return app
+
+
 def _reach_broker(app: Celery) -> None:
     """Try the broker: Celery itself would try for ever, and the notebook wait as long."""
-    with app.connection_for_read() as connection:
-        errors = connection.connection_errors + connection.channel_errors
-        try:
-            connection.ensure_connection(max_retries=2, interval_start=0, timeout=5)
-        except (OperationalError, DBAPIError, ImportError, *errors) as error:
-            sys.exit(f"The broker at {connection.as_uri()} cannot be reached: {explain(error)}")
+    connection = app.connection_for_read()
+    errors = connection.connection_errors + connection.channel_errors
+
+    def connect() -> None:
+        connection.ensure_connection(max_retries=2, interval_start=0, timeout=5)
+        connection.release()
+
+    try:
+        within_limit(connect)
+    except (TimeoutError, OperationalError, DBAPIError, ImportError, *errors) as error:
+        sys.exit(f"The broker at {connection.as_uri()} cannot be reached: {explain(error)}")
 
 
 def _reach_result_backend(app: Celery) -> None:
@@ -108,8 +127,8 @@ def _reach_result_backend(app: Celery) -> None:
         return
     engine = make_engine(url.removeprefix("db+"))
     try:
-        engine.connect().close()
-    except DBAPIError as error:
+        within_limit(lambda: engine.connect().close())
+    except (TimeoutError, DBAPIError) as error:
         sys.exit(f"The result backend at {engine.url} cannot be reached: {explain(error)}")
 
 
