@@ -1,5 +1,6 @@
 import os
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -10,6 +11,7 @@ from pathlib import Path
 
 import psutil
 import pytest
+from celery import Celery
 from celery.result import AsyncResult
 from processes import (
     LONG,
@@ -325,14 +327,119 @@ def test_a_module_that_does_not_import_is_told_at_once(
     ("asked", "end"),
     [
         ({"app": "no_such_module"}, "No module named 'no_such_module'"),
-        ({"pool": "nonsense"}, "nonsense"),
-        ({"loglevel": "nonsense"}, "'NONSENSE' is not one of 'DEBUG', 'INFO'"),
+        ({"app": "json"}, "The module 'json' holds no Celery app, such as app = Celery(...)."),
+        ({"app": "json:dumps"}, "'json:dumps' holds no Celery app"),
     ],
 )
 def test_what_the_command_refuses_is_shown(asked: dict[str, str], end: str) -> None:
     with pytest.raises(WorkerStartError) as raised:
         Worker(**asked).start()
     assert end in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("argument", "error", "sentence"),
+    [
+        ({"app": ""}, ValueError, "app is an empty text"),
+        ({"app": 5}, TypeError, "name of a module, a module or a Celery app, .* type 'int'"),
+        ({"app": Celery(set_as_current=False)}, ValueError, "write it into a module"),
+        ({"concurrency": 0}, ValueError, "concurrency must be at least 1, but is 0"),
+        ({"concurrency": True}, TypeError, "concurrency must be a whole number, but is True"),
+        ({"concurrency": 1.5}, TypeError, "concurrency must be a whole number"),
+        ({"concurrency": "2"}, TypeError, "concurrency must be a whole number"),
+        ({"pool": "nonsense"}, ValueError, "pool must be one of prefork, .* 'nonsense'"),
+        ({"pool": None}, TypeError, "pool must be a text, but is None"),
+        ({"queues": 5}, TypeError, "queues must be the names of queues, but is 5"),
+        ({"queues": ["a", 5]}, TypeError, "queues must be the names of queues"),
+        ({"queues": b"a"}, TypeError, "queues must be the names of queues"),
+        ({"queues": []}, ValueError, "queues must name one queue or more"),
+        ({"queues": "a,,b"}, ValueError, "queues must name one queue or more"),
+        ({"hostname": "a/b"}, ValueError, "hostname must be a name without slashes"),
+        ({"hostname": 5}, TypeError, "hostname must be a text"),
+        ({"beat": "no"}, TypeError, "beat must be True or False, but is 'no'"),
+        ({"loglevel": "nonsense"}, ValueError, "loglevel must be one of debug, info"),
+        ({"loglevel": 10}, TypeError, "loglevel must be a text"),
+        ({"logfile": 5}, TypeError, "logfile must be a path, but is 5"),
+        ({"logfile": ""}, ValueError, "logfile is an empty text"),
+        ({"logfile": "~nobody-of-this-name/x"}, ValueError, "home folder of an unknown user"),
+    ],
+)
+def test_what_is_no_argument_is_refused_before_the_start(
+    argument: dict, error: type[Exception], sentence: str
+) -> None:
+    with pytest.raises(error, match=sentence):
+        Worker(**argument)
+
+
+def test_times_and_numbers_of_lines_are_checked_too() -> None:
+    idle = Worker()
+    with pytest.raises(TypeError, match="timeout must be a number of seconds, but is '5'"):
+        idle.start(timeout="5")
+    with pytest.raises(ValueError, match="timeout must not be below 0 seconds"):
+        idle.stop(timeout=-1)
+    with pytest.raises(ValueError, match="tail must be at least 0, but is -1"):
+        idle.logs(tail=-1)
+
+
+def test_an_app_can_be_given_in_each_form() -> None:
+    forms = [Worker(app=form).app for form in ("tutorial.tasks", tasks, tasks.app)]
+    assert forms == ["tutorial.tasks", "tutorial.tasks", "tutorial.tasks:app"]
+    with Worker(app=tasks.app, pool="solo"):
+        assert five() == 5
+
+
+def test_queues_can_be_given_as_a_list() -> None:
+    given = ["a, b", ["a", " b"], ("a", "b"), iter(["a", "b"])]
+    assert {Worker(queues=queues).queues for queues in given} == {"a,b"}
+    with Worker(queues=["fast", "slow"], pool="solo"):
+        for queue in ("fast", "slow"):
+            result = tasks.add.apply_async((2, 3), queue=queue)
+            assert result.get(timeout=PATIENCE, interval=0.005) == 5
+
+
+def test_a_log_file_may_be_in_the_home_folder_or_relative(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("USERPROFILE", str(tmp_path))  # the home folder on Windows
+    monkeypatch.chdir(tmp_path)
+    assert Worker(logfile="~/w.log").logfile == tmp_path / "w.log"
+    relative = Worker(logfile="logs/w.log")
+    monkeypatch.chdir(tmp_path.parent)
+    assert relative.logfile == tmp_path / "logs" / "w.log"
+    assert not (tmp_path / "~").exists()
+    with pytest.raises(WorkerStartError, match=r"log file .* cannot be written \(Is a directory\)"):
+        Worker(logfile=tmp_path).start()
+
+
+SILENT = few(
+    ("CELERY_BROKER_URL", "redis://:secret@127.0.0.1:{}/0", "redis://:**@127.0.0.1:{}/0"),
+    ("CELERY_BROKER_URL", "rediss://:secret@127.0.0.1:{}/0", "rediss://:**@127.0.0.1:{}/0"),
+    ("CELERY_BROKER_URL", "amqp://u:secret@127.0.0.1:{}//", "amqp://u:**@127.0.0.1:{}//"),
+    (
+        "CELERY_RESULT_BACKEND",
+        "db+postgresql+psycopg://u:secret@127.0.0.1:{}/x",
+        "postgresql+psycopg://u:***@127.0.0.1:{}/x",
+    ),
+    (
+        "CELERY_RESULT_BACKEND",
+        "db+mysql+pymysql://u:secret@127.0.0.1:{}/x",
+        "mysql+pymysql://u:***@127.0.0.1:{}/x",
+    ),
+)
+
+
+@pytest.mark.parametrize(("variable", "url", "shown"), SILENT)
+def test_a_server_that_accepts_and_never_answers_is_named(
+    variable: str, url: str, shown: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        port = silent.getsockname()[1]
+        monkeypatch.setenv(variable, url.format(port))
+        with pytest.raises(WorkerStartError) as raised:
+            Worker().start()
+    assert f"at {shown.format(port)} cannot be reached: " in str(raised.value)
+    assert "secret" not in str(raised.value)
 
 
 def test_a_late_worker_is_ended(
@@ -531,6 +638,38 @@ def test_celery_in_a_terminal_serves_the_same_queue_and_results(home: Path) -> N
         terminal.wait(PATIENCE)
     assert "results.db" in (home / "terminal.log").read_text()
     assert processes(home.name) == []
+
+
+STOCK = "from celery import Celery\napp = Celery(broker='memory://')\n"
+
+
+@needs_fork
+@pytest.mark.parametrize("module", ["tutorial.tasks", "stock"])
+def test_a_worker_in_a_terminal_ends_with_it(module: str, home: Path, tmp_path: Path) -> None:
+    """Celery itself restarts a worker whose output goes to a file, and stock apps keep that."""
+    import pty  # not on Windows
+
+    (tmp_path / "stock.py").write_text(STOCK)
+    log = tmp_path / "terminal.log"
+    command = Path(sys.executable).with_name("celery")  # which can restart, as python -m cannot
+    pid, terminal = pty.fork()
+    if pid == 0:
+        os.chdir(tmp_path)
+        os.execve("/bin/bash", ["bash", "--norc", "-i"], environment(home, PATH=os.environ["PATH"]))
+    line = f"'{command}' -A {module} worker -c 1 -l info > '{log}' 2>&1\n"
+    os.write(terminal, line.encode())
+    try:
+        wait_for(lambda: log.exists() and "ready." in log.read_text())
+        os.close(terminal)
+        if module == "stock":
+            wait_for(lambda: log.read_text().count("ready.") == 2)
+        else:
+            wait_for(lambda: processes(home) == [])
+            assert "Restarting" not in log.read_text()
+    finally:
+        for process in processes(home):
+            process.kill()
+        os.waitpid(pid, 0)
 
 
 @needs_fork

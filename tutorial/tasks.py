@@ -2,6 +2,8 @@
 
 import csv
 import math
+import os
+import signal
 import time
 from collections import Counter
 from datetime import UTC, datetime
@@ -12,8 +14,9 @@ from typing import Any
 from celery import Celery, Task
 from celery.app.utils import Settings
 from celery.exceptions import Ignore, Reject
-from celery.signals import before_task_publish, celeryd_init
+from celery.signals import before_task_publish, celeryd_init, worker_ready
 
+HANG_UP = getattr(signal, "SIGHUP", signal.SIGTERM)  # Windows has none
 SERVER_TRIES = 60  # at most 10 seconds apart, which makes 4 minutes on average
 
 app = Celery("tutorial")
@@ -54,6 +57,38 @@ def store_until_it_works(instance: Any, conf: Settings, **_: Any) -> None:
         # An SQLite file is on this machine; a server may be gone for good.
         is_file = str(conf.result_backend).partition("+")[2].startswith("sqlite")
         conf.result_backend_max_retries = math.inf if is_file else SERVER_TRIES
+
+
+@celeryd_init.connect
+def end_with_terminal(instance: Any, **_: Any) -> None:
+    """Let a worker of this app that was started in a terminal end when the terminal is closed.
+
+    Celery does so only while the worker writes to the terminal. Where its output goes to a file,
+    the hang-up restarts it, and it lives on without the terminal. A worker that was started
+    with ``nohup``, or by a service manager, is left alone.
+
+    Parameters
+    ----------
+    instance : celery.worker.WorkController
+        The worker that starts.
+    """
+    if instance.app is app and has_terminal() and signal.getsignal(HANG_UP) is signal.SIG_DFL:
+        # Celery installs its own handler between now and then.
+        worker_ready.connect(lambda **_: signal.signal(HANG_UP, signal.SIG_DFL), weak=False)
+
+
+def has_terminal() -> bool:
+    """Tell whether this process belongs to a terminal.
+
+    Returns
+    -------
+    bool
+    """
+    try:
+        os.close(os.open("/dev/tty", os.O_RDONLY | os.O_NOCTTY))
+    except OSError:  # there is none, also on Windows
+        return False
+    return True
 
 
 @app.task

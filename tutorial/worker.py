@@ -22,6 +22,7 @@ from tutorial.processes.arguments import (
     path,
     queue_names,
     seconds,
+    truth,
     whole_number,
 )
 from tutorial.processes.child import WINDOWS, Child
@@ -97,7 +98,7 @@ class Worker:
         self.pool = one_of("pool", pool, POOLS)
         self.queues = queue_names(queues)
         self.hostname = node_name(hostname)
-        self.beat = bool(beat)
+        self.beat = truth("beat", beat)
         self.loglevel = one_of("loglevel", loglevel, LOG_LEVELS)
         self.logfile = None if logfile is None else path("logfile", logfile)
         self._child: Child | None = None

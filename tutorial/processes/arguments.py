@@ -116,6 +116,29 @@ def seconds(name: str, value: Any) -> None:
         raise ValueError(f"{name} must not be below 0 seconds, but is {value}.")
 
 
+def truth(name: str, value: Any) -> bool:
+    """Return whether something is wanted.
+
+    Parameters
+    ----------
+    name : str
+        The name of the argument.
+    value : bool
+
+    Returns
+    -------
+    bool
+
+    Raises
+    ------
+    TypeError
+        If it is neither True nor False; a text such as ``"no"`` would be true.
+    """
+    if not isinstance(value, bool):
+        raise TypeError(f"{name} must be True or False, but is {value!r}.")
+    return value
+
+
 def one_of(name: str, value: Any, choices: Collection[str]) -> str:
     """Return one of several words.
 
