@@ -228,6 +228,24 @@ def test_only_the_chosen_tasks_are_put_back_and_deliveries_are_counted(engines: 
     assert lost_tasks(*engines)["deliveries"].tolist() == [3, 1]
 
 
+def test_the_age_is_that_of_the_app_and_what_is_none_is_refused(
+    engines: Engines, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with Worker() as worker:
+        tasks.nap.delay(60)
+        wait_for(lambda: received(engines[1]))
+        worker.kill()
+    monkeypatch.setitem(tasks.app.conf, "result_expires", 0)
+    assert len(lost_tasks(*engines)) == 0
+    monkeypatch.setitem(tasks.app.conf, "result_expires", None)
+    assert len(lost_tasks(*engines)) == 1
+    assert len(lost_tasks(*engines, max_age=timedelta.max)) == 1
+    with pytest.raises(TypeError, match=r"max_age must be a datetime\.timedelta, but is 5"):
+        lost_tasks(*engines, max_age=5)
+    with pytest.raises(TypeError, match="task_ids must be a collection of ids"):
+        requeue_lost(*engines, "an id")
+
+
 # Safe at any time
 
 

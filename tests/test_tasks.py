@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
-from processes import PATIENCE
+from processes import PATIENCE, python
 
 from tutorial import tasks
 from tutorial.broker import queue_engine
@@ -21,6 +21,14 @@ def worker(home_of_module: Path) -> Iterator[Worker]:
 def test_the_tasks_have_these_names() -> None:
     own = {name for name in tasks.app.tasks if not name.startswith("celery.")}
     assert own >= {"tutorial.tasks.add", "tutorial.tasks.divide", "tutorial.tasks.nap"}
+
+
+def test_importing_the_payments_makes_no_table(tmp_path: Path) -> None:
+    code = """
+import sqlalchemy as sa
+from tutorial import payments
+print(sa.inspect(payments.engine).get_table_names())"""
+    assert python(code, tmp_path).stdout == "[]\n"
 
 
 def test_add(worker: Worker) -> None:

@@ -7,9 +7,11 @@ and are made in SQLite's words.
 
 import time
 from pathlib import Path
+from typing import Any
 
 import sqlalchemy as sa
 from celery import Task
+from celery.signals import celeryd_init
 
 from tutorial.database import make_engine
 from tutorial.tasks import app
@@ -28,7 +30,12 @@ payments = sa.Table(
     sa.Column("key", sa.String(50), unique=True),  # no two may be the same, but for NULL
     sa.Column("amount", sa.Integer, nullable=False),
 )
-payments.metadata.create_all(engine)
+
+
+@celeryd_init.connect
+def make_table(**_: Any) -> None:
+    """Make the table of payments when a worker starts with this module."""
+    payments.metadata.create_all(engine)
 
 
 def bank() -> Path:

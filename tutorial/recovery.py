@@ -18,6 +18,7 @@ import pandas as pd
 import sqlalchemy as sa
 from celery import states
 from celery.exceptions import ImproperlyConfigured
+from celery.utils.time import maybe_timedelta
 
 from tutorial.deliveries import deliveries, is_alive
 from tutorial.messages import read_message
@@ -32,6 +33,8 @@ LOST_COLUMNS = {
     "received_at": "datetime64[us, UTC]",
 }
 
+# A message is sent with version 1, and gets the next one when it is received, and when it is put
+# back. So half of the version, rounded down, is the number of times that it was received.
 MESSAGES = sa.text(f"""
 SELECT id, visible, version / 2 AS deliveries, consumer, received_at,
     received_at >= :oldest AS recent,
@@ -146,6 +149,8 @@ def requeue_lost(
     UserWarning
         As `lost_tasks`.
     """
+    if isinstance(task_ids, str):
+        raise TypeError(f"task_ids must be a collection of ids, such as [{task_ids!r}].")
     chosen = None if task_ids is None else set(task_ids)
     lost = _find(engine, queue, max_age)
     claims = [
@@ -227,12 +232,15 @@ def _file(queue: sa.Engine) -> str:
 def _oldest(max_age: dt.timedelta | None) -> dt.datetime:
     """Return the time before which a message was received too long ago, without a time zone."""
     if max_age is None:
-        from tutorial.celeryconfig import result_expires  # which reads the environment
+        from tutorial.tasks import app  # which reads the environment
 
-        max_age = result_expires
-    if max_age is None:  # nothing is deleted
+        max_age = maybe_timedelta(app.conf.result_expires)  # the setting may be in seconds
+    elif not isinstance(max_age, dt.timedelta):
+        raise TypeError(f"max_age must be a datetime.timedelta, but is {max_age!r}.")
+    now = dt.datetime.now(dt.UTC).replace(tzinfo=None)
+    if max_age is None or max_age >= now - dt.datetime.min:  # nothing is deleted, or nothing is old
         return dt.datetime.min
-    return dt.datetime.now(dt.UTC).replace(tzinfo=None) - max_age
+    return now - max_age
 
 
 def _body_of_chord(connection: sa.Connection, message: int) -> str | None:
