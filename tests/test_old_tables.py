@@ -16,7 +16,7 @@ from kombu.exceptions import DecodeError
 from old_tables import DATABASES, TABLES, VERSIONS, old_table
 
 from tutorial.backend import engine_backend
-from tutorial.results import load_results
+from tutorial.results import load_groups, load_results
 
 SERIALIZERS = ["json", "pickle", "yaml", "msgpack"]
 
@@ -116,3 +116,103 @@ def test_a_value_that_cannot_be_read_safely_hides_no_state_and_no_arguments(
         tasks = load_results(engine, progress=False).set_index("task_id")
         assert tasks.loc[["arguments", "failed-own"], "undecodable"].tolist() == ["result"] * 2
     assert not (tmp_path / "ran").exists()
+
+
+# In which zone each version writes date_done, as the tables show: "utc", "app" (the setting
+# timezone), or "session" (PostgreSQL's, which converts a time that has a zone).
+ZONES = {
+    "4.4.7": ("utc", "utc"),
+    "5.2.7": ("utc", "utc"),
+    "5.3.6": ("utc", "utc"),
+    "5.4.0": ("utc", "session"),
+    "5.5.3": ("app", "session"),
+    "5.6.3": ("app", "session"),
+    "5.7.0": ("app", "session"),
+}
+NEW_YORK = "America/New_York"
+# The machine was in New York in the third and fourth, the session of PostgreSQL in the last two.
+APP_ZONES = {
+    "plain": "UTC",
+    "zone": NEW_YORK,
+    "zone-no-utc": NEW_YORK,
+    "machine-no-utc": NEW_YORK,
+    "session": "UTC",
+    "session-zone": NEW_YORK,
+}
+# Celery 5.5 with enable_utc=False and no timezone: a day too much, and PostgreSQL refuses the row.
+WRONG = {("5.5.3", "machine-no-utc")}
+CASES = [
+    (kind, version, name)
+    for kind in DATABASES
+    for version in VERSIONS
+    for name in APP_ZONES
+    if (kind == "postgresql" or "session" not in name) and (version, name) not in WRONG
+]
+
+
+@pytest.mark.parametrize(("kind", "version", "name"), CASES)
+def test_the_zone_in_which_a_version_wrote_its_times(
+    kind: str, version: str, name: str, tmp_path: Path
+) -> None:
+    elsewhere, on_postgresql = ZONES[version]
+    zone = {
+        "utc": "UTC",
+        "app": APP_ZONES[name],
+        "session": NEW_YORK if "session" in name else "UTC",
+    }[on_postgresql if kind == "postgresql" else elsewhere]
+    with old_table(kind, version, name, tmp_path) as engine:
+        tasks = load_results(engine, timezone=zone, progress=False).set_index("task_id")
+        groups = load_groups(engine, timezone=zone if kind == "postgresql" else "UTC")
+    ran = pd.Timestamp(tasks.loc["moment", "result"], unit="s", tz="UTC")
+    assert abs(tasks.loc["moment", "date_done"] - ran) < pd.Timedelta(minutes=10)
+    if version not in ("5.4.0", "5.5.3"):  # where it is the time when Celery was imported
+        assert abs(groups["date_done"][0] - ran) < pd.Timedelta(minutes=10)
+    assert groups["task_ids"][0] == ["member-1", "member-2"]
+
+
+COLUMNS = "id task_id status result date_done traceback name args kwargs worker retries queue"
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+@pytest.mark.parametrize("kind", DATABASES)
+def test_the_columns_and_indexes_that_a_version_makes(
+    kind: str, version: str, tmp_path: Path
+) -> None:
+    newest = {"children", "stamps"} if version == "5.7.0" else set()
+    with old_table(kind, version, "json", tmp_path) as engine:
+        inspector = sa.inspect(engine)
+        columns = {column["name"] for column in inspector.get_columns("celery_taskmeta")}
+        indexes = {
+            tuple(index["column_names"])
+            for index in inspector.get_indexes("celery_taskmeta")
+            if not index["unique"]
+        }
+        sequences = inspector.get_sequence_names() if kind != "sqlite" else []
+    assert columns == {*COLUMNS.split()} | newest
+    assert indexes == ({("date_done",)} if version in ("5.6.3", "5.7.0") else set())
+    # On MariaDB since SQLAlchemy 1.4; a table that has none numbers its rows itself.
+    made = kind == "postgresql" or (kind == "mariadb" and version != "4.4.7")
+    assert ("task_id_sequence" in sequences) is made
+
+
+def test_engine_backend_stores_in_a_mariadb_table_without_a_sequence(tmp_path: Path) -> None:
+    with old_table("mariadb", "4.4.7", "json", tmp_path) as engine:
+        app = engine_app(engine)
+        app.backend.store_result("new", 5, "SUCCESS")
+        assert app.AsyncResult("new").result == 5
+        assert load_results(engine, progress=False)["task_id"].iloc[-1] == "new"
+
+
+@pytest.mark.parametrize("serializer", ["yaml", "msgpack", "pickle"])
+@pytest.mark.parametrize("version", ["4.4.7", "5.6.3"])
+def test_results_are_pickled_whatever_the_serializer_was(
+    version: str, serializer: str, shop: dict[str, Any], tmp_path: Path
+) -> None:
+    with old_table("sqlite", version, serializer, tmp_path) as engine:
+        tasks = load_results(engine, serializer=serializer, progress=False).set_index("task_id")
+    for name, value in {**shop["VALUES"]}.items():
+        assert tasks.loc[f"value-{name}", "result"] == value, name
+    assert tasks.loc["failed-own", "exception"] == "OutOfStock"
+    assert list(tasks.loc["failed-own", "result"]["exc_message"]) == ["apple", 3]
+    assert tasks.loc["arguments", "kwargs"] == {"name": "Zoë", "list": [1, 2.5, None]}
+    assert tasks["undecodable"].isna().all()

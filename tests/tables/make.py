@@ -6,8 +6,8 @@
 It needs uv, Python 3.8 to 3.13, ``pg_dump`` and ``mariadb-dump``, and a PostgreSQL and a MariaDB
 server that ``TUTORIAL_POSTGRESQL_URL`` and ``TUTORIAL_MARIADB_URL`` name. Each version works in an
 environment of its own; `shop.py` sends the tasks and runs a worker. The rows are as Celery left
-them, so that each making has other times and process numbers. Only the comments of a dump go, and
-an SQLite file is packed into smaller pages.
+them, so that each making has other times and process numbers. Only the comments of a dump and the
+folder of Python in the tracebacks are changed, and an SQLite file is packed into smaller pages.
 """
 
 import json
@@ -25,6 +25,7 @@ import sqlalchemy as sa
 HERE = Path(__file__).parent
 # The same for everybody: the tracebacks in the tables name it.
 FOLDER = Path(tempfile.gettempdir()) / "celery-tables"
+PREFIX = "/usr"  # in place of where Python lies
 DATABASE = "celery_tables"  # made on the servers, and dropped
 
 # Celery: the Python and the other packages of its time.
@@ -105,6 +106,10 @@ def make_sqlite(python, name, settings, tasks, folder, backend="db+sqlite:///res
     (FOLDER / "results.db").unlink(missing_ok=True)
     store(python, backend, name, settings, tasks)
     connection = sqlite3.connect(FOLDER / "results.db")
+    table = "celery_taskmeta" if backend != "django-db" else "django_celery_results_taskresult"
+    hide = f"UPDATE {table} SET traceback = replace(traceback, ?, ?)"
+    connection.execute(hide, (prefix(python), PREFIX))
+    connection.commit()
     connection.execute("PRAGMA page_size = 1024")
     connection.execute("VACUUM")
     connection.close()
@@ -139,7 +144,7 @@ def make_postgresql(python, name, settings, tasks, folder):
         dump = run("pg_dump", "--inserts", "--no-owner", plain, capture_output=True, text=True)
         connection.execute(sa.text(f"DROP DATABASE {DATABASE}"))
     kept = [line for line in dump.stdout.splitlines() if not line.startswith(("--", "\\"))]
-    text = re.sub(r"\n{2,}", "\n", "\n".join(kept)).strip()
+    text = re.sub(r"\n{2,}", "\n", "\n".join(kept)).strip().replace(prefix(python), PREFIX)
     (folder / f"{name}.postgresql.sql").write_text(text + "\n")
 
 
@@ -157,7 +162,13 @@ def make_mariadb(python, name, settings, tasks, folder):
         command = ["mariadb-dump", *where, *options, DATABASE]
         dump = run(*command, env=environ, capture_output=True, text=True)
         connection.execute(sa.text(f"DROP DATABASE {DATABASE}"))
-    (folder / f"{name}.mariadb.sql").write_text(dump.stdout)
+    (folder / f"{name}.mariadb.sql").write_text(dump.stdout.replace(prefix(python), PREFIX))
+
+
+def prefix(python):
+    """Return where Python lies on this machine."""
+    command = "import sys; print(sys.base_prefix)"
+    return run(python, "-c", command, capture_output=True, text=True).stdout.strip()
 
 
 def run(*command, **options):
