@@ -2,6 +2,10 @@
 
 import datetime as dt
 import json
+import socket
+import subprocess
+import sys
+import tempfile
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -473,3 +477,53 @@ def test_mistyped_name_makes_no_file(tmp_path: Path) -> None:
     with pytest.warns(UserWarning, match="has no table celery_taskmeta"):
         assert len(load_results(engine)) == 0
     assert not list(tmp_path.iterdir())
+
+
+def test_wal_file_in_a_read_only_folder_names_the_way(tmp_path: Path) -> None:
+    folder = tmp_path / "shared"
+    folder.mkdir()
+    path = folder / "results.db"
+    make_engine(f"sqlite:///{path}").connect().close()
+    store(make_app(f"sqlite:///{path}"), "a", 1)
+    code = (
+        "import os, sys, sqlalchemy as sa\n"
+        "from tutorial.results import load_results\n"
+        "os.geteuid() or os.setuid(65534)\n"  # root may write to every folder
+        "try: print(len(load_results(sa.create_engine(sys.argv[1]))))\n"
+        "except ConnectionError as error: print(error)\n"
+    )
+    for parent in [folder, *folder.parents][:-1]:
+        if parent.owner() == tmp_path.owner() and parent != Path(tempfile.gettempdir()):
+            parent.chmod(0o755)
+    path.chmod(0o444)
+    folder.chmod(0o555)
+    try:
+        said = [
+            subprocess.run(
+                [sys.executable, "-c", code, url], capture_output=True, text=True, check=True
+            ).stdout.strip()
+            for url in (
+                f"sqlite:///{path}",
+                f"sqlite:///file:{path}?immutable=1&uri=true",
+            )
+        ]
+    finally:
+        folder.chmod(0o755)
+    assert f"read with the URL sqlite:///file:{path}?immutable=1&uri=true" in said[0]
+    assert said[1] == "1"
+
+
+@pytest.mark.parametrize("scheme", ["postgresql+psycopg", "mysql+pymysql"])
+def test_silent_server_has_a_limit_that_the_user_can_set(scheme: str) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:  # accepts, and never answers
+        port = silent.getsockname()[1]
+        options = {"connect_timeout": 2} | ({"read_timeout": 2} if "mysql" in scheme else {})
+        engine = sa.create_engine(f"{scheme}://u:secret@127.0.0.1:{port}/x", connect_args=options)
+        with pytest.raises(
+            ConnectionError, match=rf"cannot be read: .*127\.0\.0\.1.*{port}"
+        ) as caught:
+            load_results(engine)
+        assert "secret" not in str(caught.value)
+        patient = sa.create_engine(f"{scheme}://u:secret@127.0.0.1:{port}/x")
+        with pytest.raises(ConnectionError):
+            load_results(patient)

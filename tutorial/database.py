@@ -150,16 +150,26 @@ def configure_engine(engine: sa.Engine) -> sa.Engine:
     sqlalchemy.Engine
         The same engine.
     """
-    sa.event.listen(engine, "do_connect", _set_options)
+    limit_connecting(engine)
     if engine.dialect.name == "sqlite":
         sa.event.listen(engine, "connect", _set_pragmas)
         sa.event.listen(engine, "connect", _note_file)
         sa.event.listen(engine, "checkout", _see_file)
-    else:
-        sa.event.listen(engine, "connect", _lift_limit)
-        sa.event.listen(engine, "handle_error", _note_address)
     _engines.add(engine)
     return engine
+
+
+def limit_connecting(engine: sa.Engine) -> None:
+    """Have an engine give up a silent server after `CONNECT_TIMEOUT`, unless it has its own limit.
+
+    Parameters
+    ----------
+    engine : sqlalchemy.Engine
+    """
+    sa.event.listen(engine, "do_connect", _set_options)
+    if engine.dialect.name != "sqlite":
+        sa.event.listen(engine, "connect", _lift_limit)
+        sa.event.listen(engine, "handle_error", _note_address)
 
 
 def check_exists(engine: sa.Engine) -> None:

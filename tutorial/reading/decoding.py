@@ -26,7 +26,8 @@ from tutorial.reading.pickles import read_pickle
 # The states in the order of a task's life; a state of somebody's own comes after them.
 LIFE = ["PENDING", "RECEIVED", "STARTED", "RETRY", "SUCCESS", "FAILURE", "REVOKED"]
 
-PICKLE = b"\x80"  # the first byte of a pickle, since protocol 2
+PICKLE = b"\x80"  # the first byte of a pickle, since protocol 2; the second one is the protocol
+PROTOCOLS = (b"\2", b"\3", b"\4", b"\5")
 SERIALIZERS = ("json", "msgpack", "yaml", "pickle")  # those that kombu has
 # Kombu's own loads() does the same, and makes a new decoder for every value.
 JSON = json.JSONDecoder(object_hook=object_hook)
@@ -192,7 +193,8 @@ class Json:
         short = np.flatnonzero(pc.equal(pc.binary_length(coded.dictionary), 1))
         digits = [place for place in short.tolist() if distinct[place].isdigit()]
         self.digits += _rows(digits, index, self.size)
-        pickles = [place for place in bad if distinct[place][:1] == PICKLE]
+        marked = np.flatnonzero(pc.starts_with(coded.dictionary, pattern=PICKLE))
+        pickles = [place for place in marked.tolist() if distinct[place][1:2] in PROTOCOLS]
         self.pickles += _rows(pickles, index, self.size)
         self.nulls.append(index == len(distinct))
         self.size += len(values)

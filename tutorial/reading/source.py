@@ -12,7 +12,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from tutorial import tables
-from tutorial.database import BUSY_TIMEOUT, explain
+from tutorial.database import BUSY_TIMEOUT, explain, limit_connecting
 
 # Tables that Celery and kombu make when they first store something.
 MADE_LATER = (tables.TASK_TABLE, tables.GROUP_TABLE, tables.QUEUE_TABLE, tables.MESSAGE_TABLE)
@@ -51,6 +51,7 @@ def read_only(engine: sa.Engine) -> sa.Engine:
     """
     uri = _read_only_uri(engine)
     if uri is None:
+        limit_connecting(engine)
         return engine
 
     def open_file() -> sqlite3.Connection:
