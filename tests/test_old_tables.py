@@ -16,7 +16,7 @@ from kombu.exceptions import DecodeError
 from old_tables import DATABASES, TABLES, VERSIONS, old_table
 
 from tutorial.backend import engine_backend
-from tutorial.results import load_groups, load_results
+from tutorial.results import count_results, load_groups, load_results
 
 SERIALIZERS = ["json", "pickle", "yaml", "msgpack"]
 
@@ -216,3 +216,35 @@ def test_results_are_pickled_whatever_the_serializer_was(
     assert list(tasks.loc["failed-own", "result"]["exc_message"]) == ["apple", 3]
     assert tasks.loc["arguments", "kwargs"] == {"name": "Zoë", "list": [1, 2.5, None]}
     assert tasks["undecodable"].isna().all()
+
+
+@pytest.mark.parametrize("name", ["json", "pickle"])
+@pytest.mark.parametrize("version", ["2.4.0", "2.6.0"])
+def test_a_table_of_django_celery_results_is_read(
+    version: str, name: str, shop: dict[str, Any], tmp_path: Path
+) -> None:
+    table = "django_celery_results_taskresult"
+    with old_table("sqlite", f"django-celery-results-{version}", name, tmp_path) as engine:
+        tasks = load_results(engine, table=table, progress=False).set_index("task_id")
+        groups = load_groups(engine, table="django_celery_results_groupresult")
+        counts = count_results(engine, by="name", table=table)
+    values = dict(shop["VALUES"])
+    if (version, name) == ("2.4.0", "json"):
+        for other in ("bytes", "datetime", "date", "decimal", "uuid"):
+            del values[other]  # the JSON of its kombu made text of them, or refused them
+    for value_name, value in values.items():
+        assert tasks.loc[f"value-{value_name}", "result"] == value, value_name
+    assert tasks.loc["moment", "name"] == "shop.moment"
+    assert counts["shop.moment"] == (tasks["name"] == "shop.moment").sum()
+    # Only the repr of the arguments is kept, so they stay text and are flagged.
+    assert tasks.loc["arguments", "args"] == "(53, 'apple')"
+    assert tasks.loc["arguments", "kwargs"] == "{'name': 'Zoë', 'list': [1, 2.5, None]}"
+    assert (tasks["undecodable"] == "args, kwargs").all()
+    assert tasks.loc["failed-zero", "exception"] == "ZeroDivisionError"
+    ((child, _parent), _none) = tasks.loc["first", "children"][0]  # tuples in a pickle
+    assert child == "second"
+    assert tasks.loc["second", "children"] is None
+    ran = pd.Timestamp(tasks.loc["moment", "result"], unit="s", tz="UTC")
+    assert abs(tasks.loc["moment", "date_done"] - ran) < pd.Timedelta(minutes=10)
+    assert groups["group_id"].tolist() == ["group"]
+    assert groups["task_ids"][0] == ["member-1", "member-2"]

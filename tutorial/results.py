@@ -276,7 +276,7 @@ def load_groups(
         As `load_results`.
     """
     groups = Table(engine, table, schema, timezone)
-    builder = FrameBuilder(GROUP_COLUMNS, GROUP_COLUMNS, groups.zone)
+    builder = FrameBuilder(GROUP_COLUMNS, GROUP_COLUMNS, groups.zone, of_django=groups.of_django)
     for batch in groups.batches(builder.stored):
         builder.add(batch)
     loaded = builder.frame()
@@ -307,7 +307,8 @@ def _builder(
         tasks.zone,
         decode=decode,
         serializer=serializer,
-        doubtful_pickles=tasks.assumed_zone,
+        doubtful_pickles=tasks.assumed_zone and not tasks.of_django,
+        of_django=tasks.of_django,
     )
 
 

@@ -10,6 +10,7 @@ import pandas as pd
 import pyarrow as pa
 from celery import states
 
+from tutorial.reading import django_results
 from tutorial.reading.decoding import Dates, Json, Words, decode, decode_json, to_arrow
 from tutorial.reading.pickles import read_exception
 
@@ -35,6 +36,8 @@ class FrameBuilder:
         as far as the values allow that.
     doubtful_pickles : bool
         Whether the time of a row with a pickle may be in another zone.
+    of_django : bool
+        Whether the table is one of django-celery-results.
     """
 
     def __init__(
@@ -46,9 +49,11 @@ class FrameBuilder:
         decode: bool = True,
         serializer: str | None = None,
         doubtful_pickles: bool = False,
+        of_django: bool = False,
     ) -> None:
         self.names = list(names)
-        self.kinds = kinds
+        self.kinds = {**kinds, django_results.MARK: Words} if of_django else kinds
+        self.of_django = of_django
         self.zone = zone
         self.decode = decode
         self.serializer = serializer
@@ -64,6 +69,8 @@ class FrameBuilder:
             sources.append("result")
         if "result" in [*self.names, *sources] and "kwargs" in self.kinds:
             sources += ["status", "kwargs"]
+        if self.of_django:
+            sources.append(django_results.MARK)
         return sources
 
     def _start(self) -> None:
@@ -100,6 +107,9 @@ class FrameBuilder:
         """
         self._doubt()
         done = {name: column.finish() for name, column in self._columns.items()}
+        if self.of_django and self.decode:
+            bad = {name: column.bad for name, column in self._columns.items()}
+            django_results.correct(done, bad)
         if "status" in done and "result" in done:
             failed = done["status"].isin(list(states.EXCEPTION_STATES))
             if self.decode:

@@ -10,7 +10,7 @@ import pyarrow.compute as pc
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql
 
-from tutorial.reading import arrow
+from tutorial.reading import arrow, django_results
 from tutorial.reading.decoding import to_arrow
 from tutorial.reading.moments import Moment, is_fixed, read_moment, read_zone, to_utc
 from tutorial.reading.selecting import Selector
@@ -94,6 +94,7 @@ class Table:
                 session_zone = None
         self.exists = bool(columns)
         self.columns = _by_name(columns)
+        self.of_django = django_results.MARK in self.columns
         self.select = Selector(engine.dialect.name, session_zone)
         self.table = sa.table(name, *(sa.column(c.name) for c in columns), schema=schema)
         self.where: list[sa.ColumnElement[bool]] = []
@@ -378,7 +379,11 @@ class Table:
 def _by_name(columns: list[Column]) -> dict[str, Column]:
     """Return the columns by the names that Celery gives them, whatever letters the table uses."""
     named = {column.name.lower(): column for column in columns}
-    return named | {column.name: column for column in columns}
+    named |= {column.name: column for column in columns}
+    if django_results.MARK in named:
+        own = django_results.COLUMNS.items()
+        named |= {name: named[other] for name, other in own if other in named}
+    return named
 
 
 def _as_bytes(values: pa.Array) -> pa.Array:
