@@ -6,6 +6,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import pandas as pd
 import pytest
@@ -16,6 +17,7 @@ from kombu.exceptions import DecodeError
 from old_tables import DATABASES, TABLES, VERSIONS, old_table
 
 from tutorial.backend import engine_backend
+from tutorial.database import make_engine
 from tutorial.results import count_results, load_groups, load_results
 
 SERIALIZERS = ["json", "pickle", "yaml", "msgpack"]
@@ -248,3 +250,24 @@ def test_a_table_of_django_celery_results_is_read(
     assert abs(tasks.loc["moment", "date_done"] - ran) < pd.Timedelta(minutes=10)
     assert groups["group_id"].tolist() == ["group"]
     assert groups["task_ids"][0] == ["member-1", "member-2"]
+
+
+def test_engine_backend_works_as_a_role_that_may_not_add_columns(tmp_path: Path) -> None:
+    role = f"writer_{uuid4().hex[:12]}"
+    with old_table("postgresql", "5.4.0", "json", tmp_path) as engine:
+        with engine.begin() as connection:
+            connection.exec_driver_sql(f"CREATE ROLE {role}")
+            rights = "SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public"
+            connection.exec_driver_sql(f"GRANT {rights} TO {role}")
+            connection.exec_driver_sql(f"GRANT USAGE ON ALL SEQUENCES IN SCHEMA public TO {role}")
+        writer = make_engine(engine.url.update_query_dict({"options": f"-crole={role}"}))
+        try:
+            app = engine_app(writer)
+            app.backend.store_result("new", 5, "SUCCESS")
+            assert app.AsyncResult("new").get(timeout=60) == 5
+            assert app.AsyncResult("value-integer").get(timeout=60) == 53
+        finally:
+            writer.dispose()
+            with engine.begin() as connection:
+                connection.exec_driver_sql(f"DROP OWNED BY {role}")
+                connection.exec_driver_sql(f"DROP ROLE {role}")
