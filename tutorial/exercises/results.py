@@ -230,7 +230,7 @@ def exercise_5(read_safely: Callable[[str, sa.Engine], Any]) -> str:
         stored = {databases.store(sample, (), value): value for value in values}
         planted = {
             "a pickle that runs code": _plant(databases, pickle.dumps(_Planted(file))),
-            "an old pickle of a number": _plant(databases, pickle.dumps(42)),
+            "an old pickle of a path": _plant(databases, pickle.dumps(Path("letter.pdf"))),
         }
         for task_id, right in stored.items():
             with case(f"a task that returned {right!r}") as call:
