@@ -15,18 +15,22 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+import uuid
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 import pytest
 import sqlalchemy as sa
+from celery.backends.database.models import TaskExtended
+from celery.backends.database.session import ResultModelBase
 from pytest_benchmark.fixture import BenchmarkFixture
-from tables import COLUMNS, make_table
+from tables import COLUMNS, fill_table, make_table
 
 from tutorial.database import make_engine
 from tutorial.results import count_results, iter_results, load_results
+from tutorial.servers import VARIABLES
 from tutorial.tables import TASK_TABLE
 
 ROWS = int(os.environ.get("TUTORIAL_BENCHMARK_ROWS", "2000"))
@@ -81,6 +85,56 @@ def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("benchmark") / "results.db"
     make_table(path, ROWS).dispose()
     return path
+
+
+@pytest.fixture(scope="module")
+def different(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("benchmark") / "different.db"
+    make_table(path, ROWS, different=True).dispose()
+    return path
+
+
+@pytest.fixture(scope="module", params=["postgresql", "mariadb"])
+def server(request: pytest.FixtureRequest) -> Iterator[sa.Engine]:
+    """Yield an engine for a database of its own with the table."""
+    from databases import server_url  # beside the tests; this file also runs by itself
+
+    url = server_url(VARIABLES[request.param])
+    name = f"tutorial_{uuid.uuid4().hex[:12]}"
+    administration = sa.create_engine(url, isolation_level="AUTOCOMMIT")
+    with administration.connect() as connection:
+        connection.exec_driver_sql(f"CREATE DATABASE {name}")
+        engine = make_engine(url.set(database=name))
+        ResultModelBase.metadata.create_all(engine, tables=[TaskExtended.__table__])
+        fill_table(engine, ROWS)
+        yield engine
+        engine.dispose()
+        force = " WITH (FORCE)" if request.param == "postgresql" else ""
+        connection.exec_driver_sql(f"DROP DATABASE {name}{force}")
+    administration.dispose()
+
+
+def fetch_from_server(engine: sa.Engine) -> int:
+    with engine.connect() as connection:
+        cursor: Any = connection.connection.cursor()
+        cursor.execute(f"SELECT {', '.join(COLUMNS)} FROM {TASK_TABLE}")
+        return len(cursor.fetchall())
+
+
+def load_from_server(engine: sa.Engine) -> int:
+    return len(load_results(engine, progress=False))
+
+
+@pytest.mark.parametrize("way", ["load", "fetchall"])
+def test_different_arguments(benchmark: BenchmarkFixture, different: Path, way: str) -> None:
+    assert benchmark.pedantic(WAYS[way], args=[different], rounds=3) == ROWS
+
+
+@pytest.mark.parametrize("way", [load_from_server, fetch_from_server])
+def test_server(
+    benchmark: BenchmarkFixture, server: sa.Engine, way: Callable[[sa.Engine], int]
+) -> None:
+    assert benchmark.pedantic(way, args=[server], rounds=3) == ROWS
 
 
 @pytest.mark.parametrize("way", WAYS)
