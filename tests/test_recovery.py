@@ -359,6 +359,21 @@ def test_a_broker_or_database_that_cannot_tell_is_refused(engines: Engines, tmp_
         lost_tasks(empty, queue)
 
 
+def test_results_in_a_table_of_another_name(engines: Engines) -> None:
+    results, queue = engines
+    rename = "ALTER TABLE {} RENAME TO {}"
+    with results.begin() as connection:
+        connection.exec_driver_sql(rename.format("celery_taskmeta", "my_tasks"))
+    try:
+        assert len(lost_tasks(results, queue, table="my_tasks")) >= 0
+        assert requeue_lost(results, queue, [], table="my_tasks") == 0
+        with pytest.raises(ImproperlyConfigured, match="has no table celery_taskmeta"):
+            lost_tasks(results, queue)
+    finally:
+        with results.begin() as connection:
+            connection.exec_driver_sql(rename.format("my_tasks", "celery_taskmeta"))
+
+
 def test_the_frame_has_its_types_also_without_rows(engines: Engines) -> None:
     types = {name: str(kind) for name, kind in lost_tasks(*engines).dtypes.items()}
     assert types == {

@@ -54,7 +54,12 @@ WHERE id = :id AND NOT visible AND EXISTS (
 
 
 def lost_tasks(
-    engine: sa.Engine, queue: sa.Engine, *, max_age: dt.timedelta | None = None
+    engine: sa.Engine,
+    queue: sa.Engine,
+    *,
+    max_age: dt.timedelta | None = None,
+    table: str = TASK_TABLE,
+    schema: str | None = None,
 ) -> pd.DataFrame:
     """Find the tasks that were lost with their workers, and change nothing.
 
@@ -80,6 +85,8 @@ def lost_tasks(
     max_age : datetime.timedelta, optional
         Only messages that were received in this time before now. By default the setting
         ``result_expires``: of older tasks the results may have been deleted.
+    table, schema : str, optional
+        The table of the results, as for `tutorial.results.load_results`.
 
     Returns
     -------
@@ -106,7 +113,7 @@ def lost_tasks(
     UserWarning
         If the queue holds messages that cannot be read. They stay as they are.
     """
-    lost = _find(engine, queue, max_age)
+    lost = _find(engine, queue, max_age, table, schema)
     frame = pd.DataFrame(lost, columns=list(LOST_COLUMNS))
     frame["received_at"] = pd.to_datetime(frame["received_at"], utc=True)
     return frame.astype(LOST_COLUMNS)
@@ -118,6 +125,8 @@ def requeue_lost(
     task_ids: Collection[str] | None = None,
     *,
     max_age: dt.timedelta | None = None,
+    table: str = TASK_TABLE,
+    schema: str | None = None,
 ) -> int:
     """Put the messages of lost tasks back into the queue, where a worker will find them.
 
@@ -131,7 +140,7 @@ def requeue_lost(
         As for `lost_tasks`.
     task_ids : collection of str, optional
         Only these, of those that are lost. By default all.
-    max_age : datetime.timedelta, optional
+    max_age, table, schema : optional
         As for `lost_tasks`.
 
     Returns
@@ -152,7 +161,7 @@ def requeue_lost(
     if isinstance(task_ids, str):
         raise TypeError(f"task_ids must be a collection of ids, such as [{task_ids!r}].")
     chosen = None if task_ids is None else set(task_ids)
-    lost = _find(engine, queue, max_age)
+    lost = _find(engine, queue, max_age, table, schema)
     claims = [
         {"id": row["id"], "consumer": row["consumer"]}
         for row in lost
@@ -165,7 +174,11 @@ def requeue_lost(
 
 
 def _find(
-    engine: sa.Engine, queue: sa.Engine, max_age: dt.timedelta | None
+    engine: sa.Engine,
+    queue: sa.Engine,
+    max_age: dt.timedelta | None,
+    table: str,
+    schema: str | None,
 ) -> list[dict[str, Any]]:
     """Return the lost tasks, each with the ``id`` of its message and the dead ``consumer``."""
     file = _file(queue)
@@ -187,7 +200,8 @@ def _find(
                 body = _body_of_chord(connection, row["id"])
                 row["ends"] = None if body in last else body
     messages = [row for row in messages if row["ends"]]
-    status = _status(engine, [row[key] for row in messages for key in ("task_id", "ends")])
+    ids = [row[key] for row in messages for key in ("task_id", "ends")]
+    status = _status(engine, ids, table, schema)
     return [
         row | {"status": status.get(row["task_id"])}
         for row in messages
@@ -251,11 +265,14 @@ def _body_of_chord(connection: sa.Connection, message: int) -> str | None:
     return None
 
 
-def _status(engine: sa.Engine, task_ids: list[str]) -> dict[str, str]:
+def _status(
+    engine: sa.Engine, task_ids: list[str], table: str, schema: str | None
+) -> dict[str, str]:
     """Return the states of those tasks that have a row."""
-    if not sa.inspect(engine).has_table(TASK_TABLE):
+    if not sa.inspect(engine).has_table(table, schema=schema):
         raise ImproperlyConfigured(
-            f"The database {engine.url} has no table {TASK_TABLE}: without the results of the "
+            f"The database {engine.url} has no table {table}: without the results of the "
             "tasks nothing tells which of them have ended."
         )
-    return {row.task_id: row.status for row in find_tasks(engine, task_ids, ["task_id", "status"])}
+    rows = find_tasks(engine, task_ids, ["task_id", "status"], table=table, schema=schema)
+    return {row.task_id: row.status for row in rows}
