@@ -116,6 +116,20 @@ def test_the_body_of_a_failed_chord_follows_its_header(engine: sa.Engine) -> Non
     ]
 
 
+def test_the_plot_tells_a_failure_from_a_task_that_never_ran(engine: sa.Engine) -> None:
+    last = chain(
+        tasks.add.s(1, 1), group(tasks.divide.s(0), tasks.divide.s(1)), tasks.total.s()
+    ).apply_async()
+    for task in (*last.parent, last):
+        task.get(timeout=PATIENCE, propagate=False)
+    axes = plot_workflow(last_workflow(engine))
+    assert text_alternative(axes).endswith("step 3: 1 total FAILURE, never ran.")
+    edges = {boxes.get_label(): boxes[0].get_linestyle() for boxes in axes.containers}
+    assert edges == {"SUCCESS": "solid", "FAILURE": "solid", "FAILURE, never ran": "--"}
+    hatches = {boxes.get_label(): boxes[0].get_hatch() for boxes in axes.containers}
+    assert len(set(hatches.values())) > 1 and hatches["FAILURE"] != hatches["FAILURE, never ran"]
+
+
 def test_a_chord_that_was_never_sent_is_in_the_tree(engine: sa.Engine) -> None:
     last = chain(tasks.divide.s(1, 0), group(tasks.add.s(1), tasks.add.s(2)), tasks.total.s())
     last.apply_async().get(timeout=PATIENCE, interval=0.01, propagate=False)

@@ -28,6 +28,7 @@ STYLES = {  # state -> colour and hatch
 OTHER = ("#000000", "++")  # a state of somebody's own
 NO_ROW = "no row"  # instead of the state of a task without a stored result
 UNSTORED = ("#999999", "")  # and how it is drawn
+NEVER_RAN = "FAILURE, never ran"  # of a task that was not sent, because one before it failed
 WAITING = ("#F0E442", "//")
 RUNNING = ("#0072B2", "")
 EDGE = "#1f2933"
@@ -129,6 +130,9 @@ def plot_timeline(timings: pd.DataFrame, *, last: int = 60, axes: Axes | None = 
 def plot_workflow(tasks: pd.DataFrame, *, axes: Axes | None = None) -> Axes:
     """Draw tasks as boxes, from the first step on the left to the last, with arrows between them.
 
+    A box with a dashed edge is a task that never ran: Celery stored the failure of another task
+    under its id.
+
     Parameters
     ----------
     tasks : pandas.DataFrame
@@ -144,7 +148,7 @@ def plot_workflow(tasks: pd.DataFrame, *, axes: Axes | None = None) -> Axes:
     axes.use_sticky_edges = False  # leave room on the left
     tasks = tasks.assign(
         name=tasks["name"].astype("str").str.split(".").str[-1],
-        status=tasks["status"].astype("str").fillna(NO_ROW),
+        status=_outcomes(tasks),
         row=tasks.groupby("step").cumcount(),
     )
     # Each step is centred beside the longest one.
@@ -155,6 +159,8 @@ def plot_workflow(tasks: pd.DataFrame, *, axes: Axes | None = None) -> Axes:
         color, hatch = UNSTORED if state == NO_ROW else STYLES.get(state, OTHER)
         boxes = axes.barh(some["row"], 0.7, 0.5, some["step"] - 0.35, label=state)
         plt.setp(boxes, facecolor=color, hatch=hatch, edgecolor=EDGE)
+        if state == NEVER_RAN:
+            plt.setp(boxes, facecolor="white", hatch="", linestyle="--", linewidth=1.5)
     paper = {"facecolor": "white", "edgecolor": "none", "pad": 2}
     for step, row, name, before in tasks[["step", "row", "name", "after"]].itertuples(index=False):
         axes.text(step, row, name, ha="center", va="center", bbox=paper)
@@ -173,6 +179,12 @@ def plot_workflow(tasks: pd.DataFrame, *, axes: Axes | None = None) -> Axes:
         words.setdefault(step, []).append(f"{n} {name} {state}")
     listed = "; ".join(f"step {step}: {', '.join(some)}" for step, some in words.items())
     return _describe(axes, f"A box for each task, an arrow to what follows: {listed or 'no task'}.")
+
+
+def _outcomes(tasks: pd.DataFrame) -> pd.Series:
+    """Return the states of tasks, and tell a failure from one that is stored for another task."""
+    states = tasks["status"].astype("str").fillna(NO_ROW)
+    return states.mask((states == "FAILURE") & tasks["root_id"].isna(), NEVER_RAN)
 
 
 def text_alternative(axes: Axes) -> str:

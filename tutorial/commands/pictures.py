@@ -207,9 +207,10 @@ def workflows() -> Drawing:
     d = Drawing(
         760,
         300,
-        "A chain of three tasks leaves three rows, one after the other. A group of three tasks "
-        "leaves three rows at the same time. A chord is a group, the header, followed by one more "
-        "task, the body: four rows, while chord_unlock, which waits for the header, leaves none.",
+        "A chain of three tasks leaves three rows, one after another. A group of three tasks "
+        "leaves three rows in any order. A chord is a group, called its header, followed by one "
+        "more task, the body: four rows. The task chord_unlock, which waits for the header, leaves "
+        "no row.",
     )
     d.text(120, 25, "chain: 3 rows", font_weight="bold")
     for number in range(3):
@@ -227,7 +228,7 @@ def workflows() -> Drawing:
     d.arrow(650, 150, 685, 150)
     d.box(685, 130, 55, 40, "body", "process")
     d.text(505, 280, "header", fill=SOFT)
-    d.text(645, 205, "asks again and again,\nleaves no row", fill=SOFT)
+    d.text(645, 205, "checks again and again,\nleaves no row", fill=SOFT)
     return d
 
 
@@ -236,9 +237,9 @@ def expiry() -> Drawing:
     d = Drawing(
         760,
         260,
-        "Rows on a line by their date_done. The clean-up deletes those that are older than "
-        "result_expires at the moment when it runs. Younger rows stay, and so do rows whose "
-        "date_done is NULL, however old they are.",
+        "Rows along a time axis, by their date_done. When the clean-up runs, it deletes those that "
+        "are older than result_expires. Younger rows stay, and so do rows whose date_done is NULL, "
+        "however old they are.",
     )
     d.arrow(40, 150, 720, 150)
     d.text(690, 175, "now", fill=SOFT)
@@ -252,7 +253,7 @@ def expiry() -> Drawing:
     d.text(210, 80, "deleted by the next clean-up")
     d.text(560, 80, "kept")
     d.box(40, 200, 150, 40, "date_done is NULL", "good")
-    d.text(205, 220, "never deleted: a task that started and never ended", anchor="start")
+    d.text(205, 220, "never deleted, such as a task that began but never ended", anchor="start")
     return d
 
 
