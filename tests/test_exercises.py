@@ -304,7 +304,14 @@ def test_hints_points_and_solutions(chapter: str) -> None:
         assert set(solution.splitlines()) <= set(cell.splitlines())
 
 
-@pytest.mark.parametrize("chapter", CHAPTERS)
+WITH_QUIZ = [
+    chapter
+    for chapter in CHAPTERS
+    if (FOLDER / f"{progress.module_name(chapter).rpartition('.')[2]}.toml").exists()
+]
+
+
+@pytest.mark.parametrize("chapter", WITH_QUIZ)
 def test_the_quiz(chapter: str) -> None:
     word = progress.module_name(chapter).rpartition(".")[2]
     quiz = questions(word)
@@ -325,7 +332,7 @@ def test_the_quiz(chapter: str) -> None:
 
 def test_each_file_of_questions_belongs_to_a_chapter() -> None:
     words = {progress.module_name(chapter).rpartition(".")[2] for chapter in CHAPTERS}
-    assert {path.stem for path in FOLDER.glob("*.toml")} == words
+    assert {path.stem for path in FOLDER.glob("*.toml")} <= words
 
 
 def test_neither_length_nor_letter_gives_a_right_answer_away() -> None:
