@@ -37,6 +37,7 @@ HOSTS = {
     "docs.kombu.me",
     "docs.python.org",
     "docs.sqlalchemy.org",
+    "flower.readthedocs.io",
     "github.com",
     "jupyterlab.readthedocs.io",
     "matplotlib.org",

@@ -18,10 +18,11 @@ import sqlalchemy as sa
 from amqp.exceptions import NotAllowed
 from databases import server_url
 from kombu import Connection
-from processes import ENDING, PATIENCE, few, needs_fork, python, started
+from processes import ENDING, PATIENCE, environment, few, needs_fork, python, started, wait_for
 
 from tutorial import servers
 from tutorial.processes import kinds
+from tutorial.processes.private import free_port
 from tutorial.servers import VARIABLES, Server, ServerError, ServerMissing
 
 pytestmark = needs_fork
@@ -188,6 +189,37 @@ def test_flower_asks_for_the_password() -> None:
         )
 
 
+def listens(port: int) -> bool:
+    with socket.socket() as client:
+        return client.connect_ex(("127.0.0.1", port)) == 0
+
+
+def test_flower_without_a_password_can_be_read_but_not_commanded(tmp_path: Path) -> None:
+    """What chapter 12 says of it; the course's own Flower always has a password."""
+    import requests
+
+    port = free_port("127.0.0.1")
+    command = [sys.executable, "-m", "celery", "-A", "tutorial.tasks", "flower"]
+    with private("redis") as redis:
+        variables = environment(tmp_path, CELERY_BROKER_URL=redis.url)
+        flower = subprocess.Popen(
+            [*command, "--address=127.0.0.1", f"--port={port}"],
+            env=variables,
+            stderr=subprocess.DEVNULL,
+        )
+        try:
+            url = f"http://127.0.0.1:{port}"
+            wait_for(lambda: listens(port))
+            pages = [requests.get(url + page, timeout=PATIENCE) for page in ("/workers", "/tasks")]
+            api = requests.get(f"{url}/api/tasks", timeout=PATIENCE)
+            shutdown = requests.post(f"{url}/api/worker/shutdown/any", timeout=PATIENCE)
+        finally:
+            flower.terminate()
+            flower.wait(PATIENCE)
+    assert [page.status_code for page in pages] == [200, 200]
+    assert [api.status_code, shutdown.status_code] == [401, 401]
+
+
 # Their end
 
 
@@ -248,6 +280,7 @@ def test_a_forked_child_does_not_keep_it() -> None:
 import multiprocessing, time
 from tutorial import servers
 from tutorial.processes import kinds
+from tutorial.processes.private import free_port
 server = servers.redis(private=True)
 child = multiprocessing.get_context("fork").Process(target=time.sleep, args=(900,))
 child.start()

@@ -287,7 +287,7 @@ class Flower(Private):
     refuses_root = False
 
     def prepare(self) -> None:
-        """Give it the password in a variable; without one it obeys whoever reaches the port."""
+        """Give it the password in a variable; without one, anyone can read its pages."""
         secret = {"FLOWER_BASIC_AUTH": f"{USER}:{self.password}"}
         self.options["env"] |= secret
 
