@@ -28,6 +28,7 @@ from processes import (
 
 from tutorial import tasks, worker
 from tutorial.worker import DEFAULT_POOL, Worker, WorkerStartError
+from tutorial.workspace import COURSE
 
 pytestmark = pytest.mark.usefixtures("home")
 POOLS = ["prefork", "threads", "solo"] if hasattr(os, "fork") else ["threads", "solo"]
@@ -620,7 +621,7 @@ def test_a_forked_child_cannot_end_its_parents_worker() -> None:
 
 def test_celery_in_a_terminal_serves_the_same_queue_and_results(home: Path) -> None:
     command = [sys.executable, "-m", "celery", "-A", "tutorial.tasks", "worker", "--loglevel=info"]
-    relative = os.path.relpath(home, home.parent)
+    relative = os.path.relpath(home, COURSE)  # where a relative path starts, in whatever folder
     with (home / "terminal.log").open("wb") as log:
         terminal = subprocess.Popen(
             [*command, f"--pool={DEFAULT_POOL}", "--concurrency=1"],
@@ -637,7 +638,7 @@ def test_celery_in_a_terminal_serves_the_same_queue_and_results(home: Path) -> N
         terminal.terminate()
         terminal.wait(PATIENCE)
     assert "results.db" in (home / "terminal.log").read_text()
-    assert processes(home.name) == []
+    assert processes(relative) == []
 
 
 STOCK = "from celery import Celery\napp = Celery(broker='memory://')\n"
