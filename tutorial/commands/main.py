@@ -77,6 +77,8 @@ def _run(options: argparse.Namespace, further: list[str]) -> int:
         return progress.run()
     if options.command == "classroom":
         return _classroom(options)
+    if options.command == "inspect":
+        return _inspect(options)
     if options.command == "new":
         return _new(options)
     if options.command == "pictures":
@@ -105,6 +107,15 @@ def _classroom(options: argparse.Namespace) -> int:
     except classroom.ClassroomError as error:
         return _complain(str(error))
     return 0
+
+
+def _inspect(options: argparse.Namespace) -> int:
+    from tutorial.commands import inspect
+
+    try:
+        return inspect.run(options)
+    except inspect.InspectProblem as problem:
+        return _complain(str(problem))
 
 
 def _new(options: argparse.Namespace) -> int:
@@ -167,6 +178,11 @@ def _parser() -> argparse.ArgumentParser:
         "new", help="write a project of your own to start from, which runs without the course"
     )
     new.add_argument("folder", type=Path, help="a new folder, whose name becomes the project's")
+    _add_inspect(
+        commands.add_parser(
+            "inspect", help="say what is wrong with a table of results that you have"
+        )
+    )
     execute = commands.add_parser(
         "execute", help="run notebooks from top to bottom, and store their outputs in them"
     )
@@ -187,3 +203,36 @@ def _parser() -> argparse.ArgumentParser:
         "versions", help="for contributors: record the newest versions that the course allows"
     )
     return parser
+
+
+def _add_inspect(parser: argparse.ArgumentParser) -> None:
+    parser.description = (
+        "Say what is wrong with a table of Celery's results, what that leads to, and what to do. "
+        "It only reads, never unpickles, and takes less than a minute on a table of any size. The "
+        "exit code is 1 if something critical was found."
+    )
+    parser.add_argument("url", help="the database: SQLAlchemy's URL, Celery's, or an SQLite file")
+    parser.add_argument(
+        "--table", default="celery_taskmeta", help="a table or view of another name"
+    )
+    parser.add_argument("--schema", help="the schema of the table")
+    parser.add_argument(
+        "--expires",
+        metavar="DAYS",
+        help="how long results live: the app's result_expires, or never; by default 1 day",
+    )
+    parser.add_argument("--timezone", help="the app's timezone, if it is not UTC")
+    parser.add_argument(
+        "--serializer", help="the app's result_serializer: json, msgpack, yaml or pickle"
+    )
+    parser.add_argument("--queue", metavar="URL", help="the embedded queue, if it lies elsewhere")
+    parser.add_argument(
+        "--rows", type=int, help="how many rows to read at most; of a larger table, a sample"
+    )
+    parser.add_argument(
+        "--values", action="store_true", help="also show task ids and the beginnings of odd values"
+    )
+    parser.add_argument("--json", action="store_true", help="print the report for a program")
+    parser.add_argument(
+        "--html", type=Path, metavar="FILE", help="write the report into a page for a browser too"
+    )

@@ -1,0 +1,77 @@
+"""Inspect a table of results: what ``python -m tutorial inspect URL`` runs."""
+
+import argparse
+import datetime as dt
+import sys
+from pathlib import Path
+
+import sqlalchemy as sa
+from celery.exceptions import ImproperlyConfigured
+
+from tutorial.database import make_engine, sqlite_url
+from tutorial.inspection import EXPIRES, ROWS, inspect
+from tutorial.urls import usable_url
+
+PROBLEMS = (ImproperlyConfigured, ConnectionError, FileNotFoundError, ValueError, TypeError)
+
+
+class InspectProblem(Exception):
+    """The table cannot be inspected; the message says why."""
+
+
+def run(options: argparse.Namespace) -> int:
+    """Inspect a table, and print the report.
+
+    Parameters
+    ----------
+    options : argparse.Namespace
+        As the parser of ``python -m tutorial`` returns it.
+
+    Returns
+    -------
+    int
+        The exit code: 1 if there is a critical finding, else 0.
+
+    Raises
+    ------
+    InspectProblem
+        If the table cannot be inspected, or the page cannot be written.
+    """
+    try:
+        report = inspect(
+            _engine(options.url),
+            table=options.table,
+            schema=options.schema,
+            expires=_expires(options.expires),
+            timezone=options.timezone,
+            serializer=options.serializer,
+            queue=_engine(options.queue) if options.queue else None,
+            rows=options.rows or ROWS,
+            show_values=options.values,
+            progress=sys.stderr.isatty(),
+        )
+        if options.html:
+            options.html.write_text(report.to_html(), encoding="utf-8")
+    except PROBLEMS as problem:
+        raise InspectProblem(str(problem)) from None
+    except OSError as error:
+        raise InspectProblem(f"{options.html} cannot be written: {error.strerror}.") from None
+    print(report.to_json() if options.json else report)
+    return int(any(each.severity == "critical" for each in report.findings))
+
+
+def _engine(text: str) -> sa.Engine:
+    """Return the engine of a URL, also as Celery writes it, or of the path of an SQLite file."""
+    if "://" not in text and Path(text).is_file():
+        return make_engine(sqlite_url(Path(text)))
+    return make_engine(usable_url(text.removeprefix("db+")))
+
+
+def _expires(text: str | None) -> dt.timedelta | None:
+    """Return the time to live of a number of days, or None of ``never``."""
+    if text == "never":
+        return None
+    try:
+        return EXPIRES if text is None else dt.timedelta(days=float(text))
+    except (ValueError, OverflowError):
+        raise ValueError(f"--expires takes a number of days, or never; not {text!r}.") from None

@@ -1,0 +1,1 @@
+"""What stands behind `tutorial.inspection`: each module finds one kind of thing."""

@@ -1,0 +1,106 @@
+"""Looks at when tasks ended: what should have been deleted, and what contradicts the time zone."""
+
+import datetime as dt
+
+import pandas as pd
+from celery import states
+
+from tutorial.inspecting.findings import Found, number
+from tutorial.inspecting.rows import Rows
+from tutorial.inspecting.source import now
+
+A_DAY = dt.timedelta(days=1)
+CLOCKS = dt.timedelta(minutes=5)  # by which the clocks of two machines may differ
+JUMP = pd.Timedelta(minutes=29)  # no zones are closer than half an hour
+NEIGHBOURS = 7  # rows whose median date is compared with that of the next ones
+
+
+def check(rows: Rows, expires: dt.timedelta | None, *, in_order: bool) -> Found:
+    """Look at the dates.
+
+    Parameters
+    ----------
+    rows : Rows
+    expires : datetime.timedelta or None
+        After which time a clean-up deletes a row; None if never.
+    in_order : bool
+        Whether the ids show the order in which the rows were made.
+
+    Yields
+    ------
+    tuple of str
+    """
+    frame, time = rows.frame, now()
+    dates = frame["date_done"]
+    bad = dates.isna() & frame["undecodable"].str.contains("date_done", na=False)
+    if bad.any():
+        yield "unreadable-dates", f"{rows.of(bad.sum())}{_ids(frame[bad])}."
+    late = dates > time + CLOCKS
+    if late.any():
+        ahead = _duration(dates.max() - time)
+        yield "future-dates", f"{rows.of(late.sum())}; the latest is {ahead} ahead."
+    undeletable = dates.isna() & ~bad & is_old(frame, time, ended=True)
+    if undeletable.any():
+        yield "never-deleted", f"{rows.of(undeletable.sum())}{_ids(frame[undeletable])}."
+    # The clean-up runs once a day, at four o'clock in the morning.
+    old = dates < time - expires - A_DAY if expires else dates.isna() & False
+    if expires and old.any():
+        yield (
+            "expired-rows",
+            f"{rows.of(old.sum())} are more than a day past {_duration(expires)}; the oldest ended "
+            f"on {dates.min():%Y-%m-%d %H:%M} UTC.",
+        )
+    if in_order:
+        yield from _check_order(frame)
+
+
+def _check_order(frame: pd.DataFrame) -> Found:
+    """Find where the dates jump back, though the ids go on."""
+    ended = frame[frame["drawn"] & frame["date_done"].notna()]
+    seconds = ended["date_done"].astype("int64") / 1e6
+    if len(seconds) < 2 * NEIGHBOURS:
+        return
+    before = seconds.rolling(NEIGHBOURS).median()
+    after = before.shift(-NEIGHBOURS)
+    back = (before - after).max()
+    if back > JUMP.total_seconds():
+        row = ended.loc[(before - after).idxmax()]
+        gap = _duration(dt.timedelta(seconds=float(back)))
+        yield "mixed-zones", f"After the row with id {row['id']} the dates are {gap} earlier."
+
+
+def is_old(frame: pd.DataFrame, time: dt.datetime, *, ended: bool) -> pd.Series:
+    """Tell for each row whether it is unfinished, and has been so for more than a day.
+
+    A row without a date is at least as old as any row that was made after it.
+
+    Parameters
+    ----------
+    frame : pandas.DataFrame
+        In the order of ids.
+    time : datetime.datetime
+        The present.
+    ended : bool
+        Whether to include rows that have ended.
+
+    Returns
+    -------
+    pandas.Series
+    """
+    dates = frame["date_done"]
+    later = dates[::-1].cummin()[::-1].bfill()
+    old = dates.fillna(later) < time - A_DAY
+    unfinished = frame["status"].notna() & ~frame["status"].isin(list(states.READY_STATES))
+    return (old & unfinished) | (~unfinished if ended else False)
+
+
+def _ids(frame: pd.DataFrame) -> str:
+    ids = [str(each) for each in frame["id"].head(5)]
+    return f" (id {', '.join(ids)}{', ...' if len(frame) > 5 else ''})"
+
+
+def _duration(length: dt.timedelta) -> str:
+    minutes = int(length.total_seconds() // 60)
+    if minutes < 120:
+        return number(minutes, "minute")
+    return number(minutes // 60, "hour") if minutes < 2880 else number(minutes // 1440, "day")

@@ -1,0 +1,68 @@
+"""Looks at what MariaDB and MySQL know of the table."""
+
+from tutorial.inspecting.findings import Found, some
+from tutorial.inspecting.source import Source
+
+STRICT = ("STRICT_TRANS_TABLES", "STRICT_ALL_TABLES")
+TABLE = """
+SELECT engine FROM information_schema.tables
+WHERE table_schema = coalesce(:schema, database()) AND table_name = :table
+"""
+COLUMNS = """
+SELECT column_name, data_type, character_set_name, character_maximum_length
+FROM information_schema.columns
+WHERE table_schema = coalesce(:schema, database()) AND table_name = :table
+"""
+SEQUENCE = """
+SELECT count(*) FROM information_schema.tables WHERE table_type = 'SEQUENCE'
+AND table_schema = coalesce(:schema, database()) AND table_name = 'task_id_sequence'
+"""
+
+
+def check(source: Source) -> Found:
+    """Look at modes, types and character sets.
+
+    Parameters
+    ----------
+    source : Source
+
+    Yields
+    ------
+    tuple of str
+    """
+    where = {"table": source.tasks.table.name, "schema": source.tasks.table.schema}
+    mode = source.scalar("SELECT @@sql_mode") or ""
+    if not any(word in mode.split(",") for word in STRICT):
+        yield "not-strict", f"sql_mode is {some([mode]) or 'empty'} for this connection."
+    engine = source.scalar(TABLE, **where)
+    if engine and engine != "InnoDB":
+        yield "no-transactions", f"The engine is {some([engine])}."
+    columns = source.rows(COLUMNS, **where)
+    if any(name.lower() == "result" and kind == "blob" for name, kind, _set, _most in columns):
+        yield "small-columns", "The column result is a BLOB."
+    poor = [name for name, _kind, charset, _most in columns if charset in ("utf8", "utf8mb3")]
+    if poor:
+        yield "no-emoji", f"utf8mb3 in {some(poor)}."
+
+
+def next_id(source: Source) -> int | None:
+    """Return the number that the sequence hands out next; None if the table needs none.
+
+    Parameters
+    ----------
+    source : Source
+
+    Returns
+    -------
+    int or None
+
+    Raises
+    ------
+    NotChecked
+        If the right to read it is missing.
+    """
+    schema = source.tasks.table.schema
+    if source.tasks.of_django or not source.scalar(SEQUENCE, schema=schema):
+        return None
+    prefix = f"`{schema.replace('`', '``')}`." if schema else ""
+    return int(source.scalar(f"SELECT next_not_cached_value FROM {prefix}task_id_sequence"))

@@ -1,0 +1,169 @@
+"""Shows a report: as text, as a page, and as a panel in a notebook."""
+
+import html
+import textwrap
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from string import Template
+from typing import TYPE_CHECKING, Any
+
+from tutorial.inspecting.findings import SEVERITIES, Facts, Finding, number
+
+if TYPE_CHECKING:
+    from tutorial.inspection import Report
+
+WIDTH = 79
+CLASS = ' class="number"'
+HERE = Path(__file__).parent
+PAGE, PANEL, FINDING = (
+    Template((HERE / name).read_text(encoding="utf-8"))
+    for name in ("inspection.html", "panel.html", "finding.html")
+)
+
+
+def heading(report: "Report") -> str:
+    """Say how much was found, such as ``"1 critical finding, 2 notices"``."""
+    counts = {
+        severity: sum(each.severity == severity for each in report.findings)
+        for severity in SEVERITIES
+    }
+    words = {"critical": "critical finding", "warning": "warning", "notice": "notice"}
+    parts = [number(count, words[severity]) for severity, count in counts.items() if count]
+    return ", ".join(parts) or "nothing found"
+
+
+def counted(report: "Report") -> str:
+    """Say of which rows the counts are."""
+    return f"Rows of the table: {report.summary['Rows']}."
+
+
+def text(report: "Report") -> str:
+    """Return the report as text of at most `WIDTH` columns."""
+    lines = _wrapped(f"{report.table} in {report.database}: {heading(report)}")
+    lines += [""]
+    for name, value in report.summary.items():
+        lines += _wrapped(f"{name}: {value}", "  ")
+    for finding in report.findings:
+        lines += ["", *_finding_lines(finding)]
+    if report.unchecked:
+        lines += ["", "Not checked"]
+        for what, why in report.unchecked:
+            lines += _wrapped(f"{what}: {why}", "  ")
+    for facts in report.facts:
+        lines += ["", facts.title, *_table_lines(facts)]
+    return "\n".join(lines)
+
+
+def _finding_lines(finding: Finding) -> list[str]:
+    return [
+        *_wrapped(f"{finding.severity.upper()}: {finding.title}"),
+        *_wrapped(f"Seen: {finding.evidence}", "  "),
+        *_wrapped(f"Leads to: {finding.leads_to}", "  "),
+        *_wrapped(f"To do: {finding.to_do}", "  "),
+        *_wrapped(f"Chapter: {finding.chapter} ({finding.check})", "  "),
+    ]
+
+
+def _wrapped(sentence: str, indent: str = "") -> list[str]:
+    return textwrap.wrap(
+        sentence,
+        WIDTH,
+        initial_indent=indent,
+        subsequent_indent=f"{indent}  ",
+    )
+
+
+def _table_lines(facts: Facts) -> list[str]:
+    rows = [facts.columns, *([_cell(cell) for cell in row] for row in facts.rows)]
+    widths = [max(len(row[place]) for row in rows) for place in range(len(facts.columns))]
+    # A long name is shortened in the middle: the module and the function are at its ends.
+    while sum(widths) + 2 * len(widths) > WIDTH:
+        widths[widths.index(max(widths))] -= 1
+    numbers = [_is_number(facts, place) for place in range(len(widths))]
+    return [
+        "  "
+        + "  ".join(
+            _fitted(cell, width).rjust(width) if right else _fitted(cell, width).ljust(width)
+            for cell, width, right in zip(row, widths, numbers, strict=True)
+        ).rstrip()
+        for row in rows
+    ]
+
+
+def _fitted(cell: str, width: int) -> str:
+    if len(cell) <= width:
+        return cell
+    left = (width - 3) // 2
+    return f"{cell[:left]}...{cell[len(cell) - (width - 3 - left) :]}"
+
+
+def _is_number(facts: Facts, place: int) -> bool:
+    """Tell whether a column is aligned to the right."""
+    return place > 0 and not any(row[place] is None or _is_word(row[place]) for row in facts.rows)
+
+
+def _is_word(cell: Any) -> bool:
+    return isinstance(cell, str) and not cell[:1].isdigit()
+
+
+def _cell(cell: Any) -> str:
+    if cell is None:
+        return "(none)"
+    return f"{cell:,}" if isinstance(cell, int) else str(cell)
+
+
+def page(report: "Report") -> str:
+    """Return the report as an HTML page that needs no other file."""
+    found = "".join(FINDING.substitute(_escaped(vars(each))) for each in report.findings)
+    return PAGE.substitute(_parts(report), findings=found or "<p>Nothing was found.</p>")
+
+
+def panel(report: "Report") -> str:
+    """Return the report as the HTML of a cell's output."""
+    rows = [
+        (each.severity, each.title, each.evidence, each.to_do, each.chapter)
+        for each in report.findings
+    ]
+    columns = ("severity", "finding", "what shows it", "what to do", "chapter")
+    found = _html_table(Facts("Findings", columns, rows)) if rows else ""
+    return PANEL.substitute(_parts(report), findings=found)
+
+
+def _parts(report: "Report") -> dict[str, str]:
+    """Return what page and panel have in common, as HTML."""
+    summary = Facts("Summary", ("property", "value"), list(report.summary.items()))
+    unchecked = Facts("Not checked", ("what", "why"), list(report.unchecked))
+    return {
+        **_escaped(
+            {
+                "title": f"{report.table} in {report.database}",
+                "heading": heading(report),
+                "counted": counted(report),
+                "time": f"{report.inspected_at:%Y-%m-%d %H:%M}",
+            }
+        ),
+        "summary": _html_table(summary),
+        "unchecked": _html_table(unchecked) if report.unchecked else "",
+        "facts": "".join(map(_html_table, report.facts)),
+    }
+
+
+def _html_table(facts: Facts) -> str:
+    head = "".join(f'<th scope="col">{html.escape(name)}</th>' for name in facts.columns)
+    numbers = [_is_number(facts, place) for place in range(len(facts.columns))]
+    body = "".join(f"<tr>{_html_cells(row, numbers)}</tr>\n" for row in facts.rows)
+    return (
+        f"<table><caption>{html.escape(facts.title)}</caption>\n"
+        f"<thead><tr>{head}</tr></thead>\n<tbody>{body}</tbody></table>\n"
+    )
+
+
+def _html_cells(row: Iterable[Any], numbers: Sequence[bool]) -> str:
+    return "".join(
+        f"<td{CLASS if right else ''}>{html.escape(_cell(cell))}</td>"
+        for cell, right in zip(row, numbers, strict=True)
+    )
+
+
+def _escaped(parts: dict[str, Any]) -> dict[str, str]:
+    return {name: html.escape(str(value)) for name, value in parts.items()}

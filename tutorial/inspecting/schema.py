@@ -1,0 +1,192 @@
+"""Looks at the table itself: its columns, its types, its keys and its indexes."""
+
+from dataclasses import dataclass
+
+import sqlalchemy as sa
+
+from tutorial.inspecting.findings import Found, some
+from tutorial.inspecting.source import NotChecked, Source
+
+NEEDED = ("id", "task_id", "status", "result", "date_done", "traceback")
+DETAILS = ("name", "args", "kwargs", "worker", "retries", "queue")  # since 4.4
+OF_5_7 = ("children", "stamps")
+BINARY = ("result", "args", "kwargs", "children", "stamps")
+
+INDEXES_OF_POSTGRESQL = """
+SELECT indisunique AND indpred IS NULL, indisvalid, ARRAY(
+    SELECT attname::text FROM pg_attribute WHERE attrelid = indrelid AND attnum = ANY(indkey)
+    ORDER BY array_position(indkey::int2[], attnum)
+) FROM pg_index WHERE indrelid = CAST(:table AS regclass)
+"""
+INDEXES_OF_MYSQL = """
+SELECT max(non_unique) = 0, 1, group_concat(column_name ORDER BY seq_in_index)
+FROM information_schema.statistics
+WHERE table_schema = coalesce(:schema, database()) AND table_name = :table GROUP BY index_name
+"""
+KIND_OF_POSTGRESQL = "SELECT relkind::text FROM pg_class WHERE oid = CAST(:table AS regclass)"
+KIND_OF_MYSQL = """
+SELECT table_type FROM information_schema.tables
+WHERE table_schema = coalesce(:schema, database()) AND table_name = :table
+"""
+
+
+@dataclass(frozen=True)
+class Index:
+    """An index of the table."""
+
+    columns: tuple[str, ...]
+    unique: bool
+    valid: bool = True
+
+
+@dataclass(frozen=True)
+class Schema:
+    """What the table looks like.
+
+    Attributes
+    ----------
+    is_view : bool
+    indexes : list of Index or None
+        None if they cannot be seen.
+    made_by : str
+        Which version of Celery made the table, as far as its columns and indexes tell.
+    """
+
+    is_view: bool
+    indexes: list[Index] | None
+    made_by: str
+
+    def has_index_on_dates(self) -> bool:
+        """Return whether an index leads to the rows of a day."""
+        return any(each.columns[:1] == ("date_done",) and each.valid for each in self.indexes or ())
+
+
+def look(source: Source) -> Schema:
+    """Return what the table looks like.
+
+    Parameters
+    ----------
+    source : Source
+
+    Returns
+    -------
+    Schema
+    """
+    is_view = _is_view(source)
+    try:
+        indexes = None if is_view else _indexes(source)
+    except NotChecked:
+        indexes = None
+    schema = Schema(is_view, indexes, "")
+    return Schema(is_view, indexes, _made_by(source, schema))
+
+
+def _is_view(source: Source) -> bool:
+    table = source.tasks.table
+    if source.kind == "postgresql":
+        kind = source.scalar(KIND_OF_POSTGRESQL, table=source.full_name())
+        return kind in ("v", "m", "f")
+    if source.kind == "mysql":
+        return "VIEW" in (source.scalar(KIND_OF_MYSQL, table=table.name, schema=table.schema) or "")
+    names = sa.inspect(source.connection).get_view_names(schema=table.schema)
+    source.connection.rollback()
+    return table.name in names
+
+
+def _indexes(source: Source) -> list[Index]:
+    table = source.tasks.table
+    if source.kind == "postgresql":
+        rows = source.rows(INDEXES_OF_POSTGRESQL, table=source.full_name())
+        return [Index(tuple(columns), unique, valid) for unique, valid, columns in rows]
+    if source.kind == "mysql":
+        rows = source.rows(INDEXES_OF_MYSQL, table=table.name, schema=table.schema)
+        return [Index(tuple(columns.split(",")), bool(unique)) for unique, _, columns in rows]
+    inspector = sa.inspect(source.connection)
+    found = [
+        Index(tuple(each["column_names"]), bool(each["unique"]))  # type: ignore[arg-type]
+        for each in inspector.get_indexes(table.name, schema=table.schema)
+    ]
+    found += [
+        Index(tuple(each["column_names"]), True)
+        for each in inspector.get_unique_constraints(table.name, schema=table.schema)
+    ]
+    source.connection.rollback()
+    return found
+
+
+def _made_by(source: Source, schema: Schema) -> str:
+    """Say which version made the table; one that was upgraded has the columns in another order."""
+    columns = [name.lower() for name in source.tasks.columns]
+    if source.tasks.of_django:
+        return "django-celery-results"
+    if not set(DETAILS) <= set(columns):
+        return "a Celery before 4.4, or something else"
+    if schema.is_view:
+        return "unknown: it is a view"
+    if "children" in columns and columns.index("children") < columns.index("name"):
+        return "Celery 5.7"
+    later = ", upgraded to 5.7" if "children" in columns else ""
+    if schema.has_index_on_dates() and not later:
+        return "Celery 5.6"
+    return f"Celery 4.4 to {'5.6' if later else '5.5'}{later}"
+
+
+def check(source: Source, schema: Schema) -> Found:
+    """Compare the table with what Celery makes.
+
+    Parameters
+    ----------
+    source : Source
+    schema : Schema
+
+    Yields
+    ------
+    tuple of str
+        The name of a finding, and its evidence.
+    """
+    yield from _check_columns(source, schema)
+    if schema.is_view or schema.indexes is None:
+        return
+    key = source.tasks.columns.get("id")
+    if key and not key.key:
+        yield "no-primary-key", "The column id is not the primary key."
+    unique = [each.columns for each in schema.indexes if each.unique and each.valid]
+    if "task_id" in source.tasks.columns and ("task_id",) not in unique:
+        yield "no-unique-index", f"The table has {_list(schema.indexes)}."
+    if not schema.has_index_on_dates():
+        yield "no-date-index", f"The table has {_list(schema.indexes)}."
+    for each in schema.indexes:
+        if not each.valid:
+            yield "invalid-index", f"The index on ({', '.join(each.columns)}) is not valid."
+
+
+def _list(indexes: list[Index]) -> str:
+    names = sorted({f"({', '.join(each.columns)})" for each in indexes})
+    return f"indexes on {', '.join(names)}" if names else "no index"
+
+
+def _check_columns(source: Source, schema: Schema) -> Found:
+    columns = source.tasks.columns
+    lacking = [name for name in NEEDED if name not in columns]
+    if lacking:
+        yield "missing-columns", f"It has no column {some(lacking)}."
+    older = [name for name in (*DETAILS, *OF_5_7) if name not in columns]
+    if older and not source.tasks.of_django and not schema.is_view:
+        yield "older-columns", f"It has no column {some(older, 8)}."
+    wrong = [f"{name} is {columns[name].type}" for name in columns if _is_wrong(source, name)]
+    if wrong:
+        yield "column-types", f"{some(wrong, 8)}."
+
+
+def _is_wrong(source: Source, name: str) -> bool:
+    """Return whether a column has not the sort of type that Celery gives it."""
+    kind = source.tasks.columns[name].type
+    if source.tasks.of_django:
+        return False
+    if name in BINARY:
+        return not isinstance(kind, sa.LargeBinary)
+    if name == "date_done":
+        return not isinstance(kind, sa.DateTime) or bool(
+            isinstance(kind, sa.TIMESTAMP) and (kind.timezone or source.kind == "mysql")
+        )
+    return False

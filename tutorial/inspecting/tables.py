@@ -1,0 +1,94 @@
+"""Looks at the tables of a database: which could be Celery's, and how large they are."""
+
+from typing import Any
+
+from tutorial.inspecting.findings import size
+from tutorial.inspecting.source import NotChecked, Source
+
+# Whatever has these columns may be a table of results.
+SIMILAR = """
+SELECT table_schema, table_name FROM information_schema.columns
+WHERE lower(column_name) IN ('task_id', 'status', 'result', 'date_done', 'traceback')
+GROUP BY table_schema, table_name HAVING count(*) = 5 ORDER BY 1, 2
+"""
+SIMILAR_IN_SQLITE = """
+SELECT NULL, m.name FROM sqlite_master AS m JOIN pragma_table_info(m.name) AS c
+WHERE lower(c.name) IN ('task_id', 'status', 'result', 'date_done', 'traceback')
+GROUP BY m.name HAVING count(*) = 5 ORDER BY m.name
+"""
+SIZE = {
+    "postgresql": "SELECT pg_total_relation_size(CAST(:table AS regclass))",
+    "mysql": "SELECT data_length + index_length FROM information_schema.tables "
+    "WHERE table_schema = coalesce(:schema, database()) AND table_name = :name",
+    "sqlite": "SELECT page_count * page_size FROM pragma_page_count, pragma_page_size",
+}
+LENGTHS = {
+    "postgresql": "SELECT attname, atttypmod - 4 FROM pg_attribute "
+    "WHERE attrelid = CAST(:table AS regclass) AND atttypid = 'varchar'::regtype "
+    "AND atttypmod > 0",
+    "mysql": "SELECT column_name, character_maximum_length FROM information_schema.columns "
+    "WHERE data_type = 'varchar' AND table_schema = coalesce(:schema, database()) "
+    "AND table_name = :name",
+}
+TEXTS = ("task_id", "name", "worker", "queue")
+
+
+def similar_tables(source: Source) -> list[str]:
+    """Return the tables that look like Celery's.
+
+    Parameters
+    ----------
+    source : Source
+
+    Returns
+    -------
+    list of str
+    """
+    try:
+        rows = source.rows(SIMILAR_IN_SQLITE if source.kind == "sqlite" else SIMILAR)
+    except NotChecked:
+        return []
+    return [f"{schema}.{name}" if schema else name for schema, name in rows]
+
+
+def table_size(source: Source) -> str | None:
+    """Return how large the table is, with its indexes; on SQLite, how large the file is.
+
+    Parameters
+    ----------
+    source : Source
+
+    Returns
+    -------
+    str or None
+        None if the database does not say it.
+    """
+    if source.kind not in SIZE:
+        return None
+    amount = source.scalar(SIZE[source.kind], **_where(source))
+    return size(int(amount)) if amount else None
+
+
+def text_limits(source: Source) -> dict[str, int]:
+    """Return how many characters the columns of text take.
+
+    Parameters
+    ----------
+    source : Source
+
+    Returns
+    -------
+    dict of str to int
+    """
+    if source.kind not in LENGTHS:
+        return {}
+    rows = source.rows(LENGTHS[source.kind], **_where(source))
+    return {name.lower(): int(most) for name, most in rows if name.lower() in TEXTS}
+
+
+def _where(source: Source) -> dict[str, Any]:
+    """Return the parameters by which a query names the table."""
+    table = source.tasks.table
+    if source.kind == "postgresql":
+        return {"table": source.full_name()}
+    return {"schema": table.schema, "name": table.name} if source.kind == "mysql" else {}

@@ -1,0 +1,301 @@
+"""Inspects a table of results: what is wrong with it, what that leads to, and what to do.
+
+``python -m tutorial inspect URL`` does the same in a terminal. An inspection only reads. It never
+unpickles, takes bounded time on a table of any size, and shows no stored value.
+"""
+
+import datetime as dt
+import json
+import warnings
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import asdict, dataclass
+from functools import partial
+from typing import Any
+
+import sqlalchemy as sa
+from tqdm import tqdm
+
+from tutorial.database import check_exists
+from tutorial.inspecting import (
+    dates,
+    ids,
+    mariadb,
+    postgresql,
+    related,
+    render,
+    schema,
+    sqlite,
+    values,
+)
+from tutorial.inspecting.findings import Facts, Finding, Found, findings, number, plain, some
+from tutorial.inspecting.rows import Reader, Rows
+from tutorial.inspecting.source import NotChecked, Source, now
+from tutorial.inspecting.tables import similar_tables, table_size, text_limits
+from tutorial.reading.table import Table
+from tutorial.results import BAR_DELAY
+from tutorial.tables import TASK_TABLE
+
+ROWS = 100_000  # a larger table is inspected by samples
+SECONDS = 15  # for reading rows
+EXPIRES = dt.timedelta(days=1)  # Celery's default for result_expires
+
+
+@dataclass(frozen=True)
+class Report:
+    """What an inspection has found. In a notebook it shows itself; ``print`` shows it as text.
+
+    Attributes
+    ----------
+    database, table : str
+        What was inspected, without user and password.
+    inspected_at : datetime.datetime
+    summary : dict
+        What is known of the whole table, such as the version of Celery that made it.
+    findings : list of Finding
+        The most severe first; each has ``check``, ``severity``, ``title``, ``evidence``,
+        ``leads_to``, ``to_do`` and ``chapter``.
+    facts : list of Facts
+        Tables of counts: by state, task, exception and day.
+    unchecked : list of tuple of str
+        What could not be checked, and why.
+    """
+
+    database: str
+    table: str
+    inspected_at: dt.datetime
+    summary: dict[str, str]
+    findings: list[Finding]
+    facts: list[Facts]
+    unchecked: list[tuple[str, str]]
+
+    def to_json(self) -> str:
+        """Return the report for a program.
+
+        Returns
+        -------
+        str
+            JSON with the attributes of this class.
+        """
+        return json.dumps(asdict(self), default=str, indent=2)
+
+    def to_html(self) -> str:
+        """Return the report as an HTML page of its own.
+
+        Returns
+        -------
+        str
+        """
+        return render.page(self)
+
+    def __str__(self) -> str:
+        return render.text(self)
+
+    def __repr__(self) -> str:
+        return f"<Report on {self.table}: {number(len(self.findings), 'finding')}>"
+
+    def _repr_html_(self) -> str:
+        return render.panel(self)
+
+
+def inspect(
+    engine: sa.Engine,
+    *,
+    table: str = TASK_TABLE,
+    schema: str | None = None,
+    expires: dt.timedelta | None = EXPIRES,
+    timezone: str | None = None,
+    serializer: str | None = None,
+    queue: sa.Engine | None = None,
+    rows: int = ROWS,
+    seconds: float = SECONDS,
+    show_values: bool = False,
+    progress: bool = True,
+) -> Report:
+    """Look for everything that is known to go wrong with a table of results.
+
+    The right to SELECT on the table is enough for most checks; the report names what it could not
+    check, and why. No query takes longer than `tutorial.inspecting.source.QUERY_LIMIT` seconds.
+
+    Parameters
+    ----------
+    engine : sqlalchemy.Engine
+        For example what `tutorial.database.make_engine` returns.
+    table, schema : str, optional
+        As in Celery's settings ``database_table_names`` and ``database_table_schemas``. It can be
+        a view, an archive, or ``django_celery_results_taskresult``.
+    expires : datetime.timedelta, optional
+        The app's ``result_expires``; None if its results are kept for ever.
+    timezone, serializer : str, optional
+        As for `tutorial.results.load_results`.
+    queue : sqlalchemy.Engine, optional
+        The embedded queue. By default the course's file beside an SQLite file of results.
+    rows : int
+        How many rows to read at most. Of a larger table, half as many are read as a sample.
+    seconds : float
+        After how many seconds to stop reading rows.
+    show_values : bool
+        Whether to show task ids and the beginnings of odd values, which may be private.
+    progress : bool
+        Show a progress bar if it takes longer than `tutorial.results.BAR_DELAY`.
+
+    Returns
+    -------
+    Report
+
+    Raises
+    ------
+    ValueError, TypeError
+        If an argument cannot be used, or if there is no such table.
+    ConnectionError
+        If the database cannot be read.
+    FileNotFoundError
+        If there is no such SQLite file.
+    """
+    _check_arguments(expires, rows, seconds)
+    tasks, notes = _find_table(engine, table, schema, timezone)
+    with Source(tasks).open() as source, _bar(progress) as bar:
+        inspection = _Inspection(source, engine, notes)
+        return inspection.run(
+            bar,
+            expires=expires,
+            serializer=serializer,
+            queue=queue,
+            most=rows,
+            seconds=seconds,
+            show_values=show_values,
+        )
+
+
+def _check_arguments(expires: Any, rows: Any, seconds: Any) -> None:
+    if expires is not None and not isinstance(expires, dt.timedelta):
+        raise TypeError(f"expires must be a datetime.timedelta or None, but is {expires!r}.")
+    if not isinstance(rows, int) or rows < 1000:
+        raise ValueError(f"rows must be a whole number, at least 1000, but is {rows!r}.")
+    if not isinstance(seconds, int | float) or seconds <= 0:
+        raise ValueError(f"seconds must be a positive number, but is {seconds!r}.")
+
+
+def _find_table(
+    engine: sa.Engine, name: str, schema: str | None, timezone: str | None
+) -> tuple[Table, list[tuple[str, str]]]:
+    """Return the table, and what the search for it could not see."""
+    if isinstance(engine, sa.Engine):
+        check_exists(engine)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        tasks = Table(engine, name, schema, timezone)
+    if tasks.exists:
+        return tasks, [("some columns", str(warning.message)) for warning in caught]
+    source = Source(tasks)
+    with source.open():
+        others = similar_tables(source)
+        hint = "nothing that looks like Celery's results"
+        if others:
+            hint = f"but {some(others)} look like it: name one of them as the table"
+        raise ValueError(
+            f"The database {source.label()} has no table {name}, {hint}. Celery makes its table "
+            "when it stores the first result: check the database in the URL."
+        )
+
+
+def _bar(progress: bool) -> Any:
+    return tqdm(
+        total=100,
+        unit="%",
+        delay=BAR_DELAY,
+        disable=not progress,
+        leave=False,
+        bar_format="{l_bar}{bar}| {elapsed}",
+    )
+
+
+class _Inspection:
+    """One run of all checks."""
+
+    def __init__(
+        self, source: Source, engine: sa.Engine, unchecked: Iterable[tuple[str, str]]
+    ) -> None:
+        self.source, self.engine = source, engine
+        self.unchecked = list(unchecked)
+        self.found: list[tuple[str, str]] = []
+
+    def run(
+        self,
+        bar: Any,
+        *,
+        expires: dt.timedelta | None,
+        serializer: str | None,
+        queue: sa.Engine | None,
+        most: int,
+        seconds: float,
+        show_values: bool,
+    ) -> Report:
+        """Run the checks, the quick ones first."""
+        source = self.source
+        looks = schema.look(source)
+        self._collect("columns and indexes", schema.check(source, looks))
+        reader = Reader(source, most, seconds, serializer, looks.has_index_on_dates())
+        try:
+            read = reader.read(lambda part: bar.update(round(90 * part) - bar.n))
+        except NotChecked as reason:
+            raise ConnectionError(self._cannot_read(reason)) from None
+        in_order = reader.key is not None and not looks.is_view
+        limits = self._value("the lengths of columns", partial(text_limits, source), {})
+        self._collect("values and states", values.check(read, limits))
+        self._collect("dates", dates.check(read, expires, in_order=in_order))
+        if not looks.is_view:
+            self._collect("ids", ids.check(source, read))
+            self._collect(f"what {source.name} keeps", self._of_database())
+        self._collect("children", related.check_children(source, read))
+        self._collect("groups", related.check_groups(source))
+        self._collect("the queue", related.check_queue(self.engine, source, queue))
+        bar.update(100 - bar.n)
+        return Report(
+            database=source.label(),
+            table=source.tasks.table.fullname,
+            inspected_at=now().replace(microsecond=0),
+            summary=self._summary(read, looks),
+            findings=findings(self.found),
+            facts=values.facts(read) + (values.odd_values(read) if show_values else []),
+            unchecked=self.unchecked,
+        )
+
+    def _cannot_read(self, reason: NotChecked) -> str:
+        return (
+            f"The table {self.source.tasks.table.fullname} of {self.source.label()} cannot be "
+            f"read: {reason}. The right to SELECT on this table is needed."
+        )
+
+    def _of_database(self) -> Found:
+        checks = {"sqlite": sqlite.check, "postgresql": postgresql.check, "mysql": mariadb.check}
+        return checks[self.source.kind](self.source) if self.source.kind in checks else iter(())
+
+    def _collect(self, what: str, found: Iterator[tuple[str, str]]) -> None:
+        """Run some checks; what one of them cannot see does not stop the others."""
+        try:
+            for each in found:
+                self.found.append(each)
+        except NotChecked as reason:
+            self.unchecked.append((what, plain(str(reason))))
+
+    def _value(self, what: str, ask: Callable[[], Any], default: Any) -> Any:
+        try:
+            return ask()
+        except NotChecked as reason:
+            self.unchecked.append((what, plain(str(reason))))
+            return default
+
+    def _summary(self, read: Rows, looks: schema.Schema) -> dict[str, str]:
+        amount = self._value("the size", partial(table_size, self.source), None)
+        rows = "unknown" if read.rows is None else f"{read.rows:,}"
+        if not read.complete:
+            rows = f"about {rows}; {len(read.frame):,} were read"
+        dated = read.frame["date_done"].dropna()
+        summary = {"Made by": looks.made_by, "Rows": rows}
+        if amount:
+            summary["Size"] = amount
+        if len(dated):
+            summary["Ended"] = f"{dated.min():%Y-%m-%d %H:%M} to {dated.max():%Y-%m-%d %H:%M} UTC"
+        zone = getattr(self.source.tasks.zone, "key", str(self.source.tasks.zone))
+        summary["Dates taken for"] = zone
+        return summary
