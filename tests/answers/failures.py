@@ -11,22 +11,26 @@ return {
     "last": last.to_pydatetime() if last is not pd.NaT else None,
 }
 """
-TAKE = """
-take = "DELETE FROM kombu_message WHERE visible AND payload ->> '$.headers.id' = :id"
-with queue.begin() as connection:
-    return bool(connection.execute(sa.text(take), {"id": task_id}).rowcount)
+
+ERROR = """
+class OutOfStock(Exception):
+    def __init__(self, article, left):
+        super().__init__(article, left)
+        self.article, self.left = article, left
+
+    def __str__(self):
+        return f"only {self.left} of {self.article} left"
+
+
+error_class = OutOfStock
 """
-STEPS = """
-statements = [
-    "CREATE TABLE steps (id INTEGER PRIMARY KEY, task_id TEXT, status TEXT)",
-    "CREATE TRIGGER keep AFTER UPDATE ON celery_taskmeta WHEN OLD.status != NEW.status BEGIN "
-    "INSERT INTO steps (task_id, status) VALUES (NEW.task_id, NEW.status); END",
-]
-with engine.begin() as connection:
-    for statement in statements:
-        connection.execute(sa.text(statement))
-"""
-SEND = "again = add.apply_async([20, 22], task_id=first.id)"
+
+
+def error(old: str, new: str) -> str:
+    """Return the right exception with one change."""
+    assert old in ERROR
+    return ERROR.replace(old, new)
+
 
 ANSWERS = {
     1: Answers(
@@ -34,7 +38,9 @@ ANSWERS = {
             **value("answer"),
             "answer = divide.delay(12, 0)": "failed with a ZeroDivisionError",
             "answer = divide.delay(12, 3)": "did not fail: it returned 4.0",
-            "answer = add.delay('twelve', 3)": "asks for the task tutorial.tasks.add",
+            "from tutorial.tasks import add\n\nanswer = add.delay('twelve', 3)": (
+                "asks for the task tutorial.tasks.add"
+            ),
             "answer = divide.apply(('twelve', 3))": "ran here, in the notebook",
             "try:\n    divide('twelve', 3)\nexcept TypeError as error:\n    answer = error": (
                 "`answer` should be what sending a task returns, but is"
@@ -117,117 +123,36 @@ ANSWERS = {
     ),
     3: Answers(
         wrong={
-            **FUNCTION,
-            "return True": ("a task that was never sent: expected False, got True."),
-            "return False": ("a task that is waiting: it returned False, but the message"),
-            "add.app.control.revoke(task_id)\nreturn True": (
-                "a task that was never sent: expected False, got True."
+            **value("error_class"),
+            "error_class = Exception": "it has no attribute 'article'",
+            "error_class = ValueError('lamp', 0)": "should be a class of exceptions",
+            "error_class = str": "should be a class of exceptions",
+            "error_class = BaseException": "should be a class of exceptions",
+            error("self, article, left", "self, article, *, left"): "raised ",
+            error("super().__init__(article, left)", "super().__init__(str(self.__class__))"): (
+                "when it comes back"
             ),
-            "add.app.control.revoke(task_id)": (
-                "a task that was never sent: expected False, got None."
+            error("super().__init__(article, left)", "super().__init__(left, article)"): (
+                "when it comes back"
             ),
-            TAKE.replace("begin", "connect"): (
-                "a task that is waiting: it returned True, but the message"
+            error("super().__init__(article, left)", "super().__init__(article)"): (
+                "when it comes back"
             ),
-            TAKE.replace("->> '$.headers.id' = :id", "LIKE '%' || :id || '%'"): (
-                "that was never sent: it took another task's message."
+            error("self.article, self.left = article, left", "self.item = article"): (
+                "it has no attribute 'article'"
             ),
-            TAKE.replace(" AND payload ->> '$.headers.id' = :id", ""): "another task's message",
-            TAKE.replace("payload ->> '$.headers.id'", "id"): "did the query find it",
-            TAKE.replace("payload ->> '$.headers.id'", "task_id"): "raised OperationalError",
-            TAKE.replace("visible AND ", ""): (
-                "a task that was received: expected False, got True."
-            ),
-            TAKE.replace("return bool(connection", "(connection"): (
-                "a task that was never sent: expected False, got None."
-            ),
-            TAKE.replace("DELETE FROM kombu_message", "UPDATE kombu_message SET visible = 1"): (
-                "a task that is waiting: it returned True, but the message"
-            ),
-            TAKE.replace("DELETE FROM", "UPDATE").replace(
-                "WHERE visible AND", "SET visible = NOT visible WHERE"
-            ): ("that was received: it returned True, but the message is"),
-            "try:" + TAKE.replace("\n", "\n    ").replace("headers.id", "id") + "\n"
-            "except Exception:\n    return True": (
-                "a task that is waiting: it returned False, but the message"
-            ),
+            error("only", "just"): "when it is made, its text: expected",
+            error("article, left):", "article, left=0):").replace(
+                "super().__init__(article, left)", "super().__init__(article)"
+            ): "For the arguments 'chair' and 3",
         },
         right=[
-            TAKE,
-            "from tutorial.messages import load_messages\n\n"
-            "messages = load_messages(queue).query('waiting and task_id == @task_id')\n"
-            "take = 'UPDATE kombu_message SET visible = 0 WHERE visible AND id = :id'\n"
-            "with queue.begin() as connection:\n"
-            "    done = [connection.execute(sa.text(take), {'id': int(n)}).rowcount\n"
-            "            for n in messages['id']]\n"
-            "return any(done)",
-        ],
-    ),
-    4: Answers(
-        wrong={
-            **value("again"),
-            SEND.replace("20, 22", "'20', '22'"): "asks for the arguments ['20', '22']",
-            SEND.replace("20, 22", "20, 20"): "asks for the arguments [20, 20]",
-            SEND: "The row still says 2",
-            "again = first": "The row still says 2",
-            "again = add.delay(20, 22)": "has another task id",
-            "again = add.apply((20, 22), task_id=first.id)": "ran here, in the notebook",
-            "again = add(20, 22)": ("`again` should be what sending a task returns, but is"),
-            "first.forget()\nagain = first\n"
-            "add.app.backend.store_result(first.id, 42, 'SUCCESS')": ("no worker has stored it"),
-            f"first.forget()\n{SEND[:-1]}, queue='again')": (
-                "The message is waiting in the queue 'again', but the worker"
-            ),
-        },
-        right=[
-            f"first.forget()\n{SEND}",
-            "add.app.backend.forget(first.id)\n"
-            "again = add.signature((20, 22), task_id=first.id).delay()",
-        ],
-    ),
-    5: Answers(
-        wrong={
-            **FUNCTION,
-            "print(engine)": "no such table: steps",
-            STEPS.replace("TABLE steps", "TABLE history"): (
-                "goes through SUCCESS: Celery can no longer store anything:"
-            ),
-            "with engine.begin() as connection:\n"
-            "    connection.execute(sa.text('CREATE TABLE steps (id INTEGER PRIMARY KEY, '\n"
-            "        'task_id TEXT, status TEXT)'))": "the steps are none",
-            STEPS.replace("WHEN OLD.status != NEW.status ", ""): (
-                "the steps are STARTED → PROGRESS → PROGRESS → PROGRESS → SUCCESS"
-            ),
-            STEPS.replace("NEW.task_id, NEW.status", "OLD.task_id, OLD.status"): (
-                "Celery has stored SUCCESS, and the steps are PENDING"
-            ),
-            STEPS.replace("UPDATE", "INSERT").replace("WHEN OLD.status != NEW.status ", ""): (
-                "Celery has stored SUCCESS, and the steps are PENDING"
-            ),
-            STEPS.replace("WHEN OLD.status != NEW.status", "WHEN NEW.status = 'SUCCESS'"): (
-                "the steps are SUCCESS."
-            ),
-            STEPS.replace("status TEXT)", "status TEXT, UNIQUE (task_id, status))")
-            .replace("INSERT INTO", "INSERT OR IGNORE INTO")
-            .replace("WHEN OLD.status != NEW.status ", ""): (
-                "the steps are STARTED → RETRY → FAILURE"
-            ),
-            STEPS.replace("(NEW.task_id", "('add'"): "the steps are none",
-            STEPS.replace("NEW.task_id", "NEW.id"): "the steps are none",
-            STEPS.replace("VALUES (NEW.task_id", "VALUES (task_id"): (
-                "goes through SUCCESS: Celery can no longer store anything:"
-            ),
-            STEPS.replace("; END", " END"): "raised OperationalError",
-            STEPS.replace("UPDATE ON", "UPDATE OF status ON").replace(
-                "WHEN OLD.status != NEW.status ", ""
-            ): "the steps are STARTED → PROGRESS → PROGRESS",
-        },
-        right=[
-            STEPS,
-            STEPS.replace(
-                "OLD.status != NEW.status",
-                "NEW.status IS NOT (SELECT status FROM steps "
-                "WHERE task_id = NEW.task_id ORDER BY id DESC LIMIT 1)",
+            ERROR,
+            error("        self.article, self.left = article, left\n", "").replace(
+                "\n\nerror_class",
+                "\n    @property\n    def article(self):\n        return self.args[0]\n"
+                "\n    @property\n    def left(self):\n        return self.args[1]\n\n"
+                "\nerror_class",
             ),
         ],
     ),

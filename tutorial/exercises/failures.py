@@ -1,15 +1,13 @@
 """The exercises of chapter 06: failures."""
 
-import uuid
+import sys
 from collections.abc import Callable
 from datetime import datetime
 from random import randint
+from types import ModuleType
 from typing import Any
 
 import pandas as pd
-import sqlalchemy as sa
-from celery import Task
-from celery.exceptions import BackendStoreError
 from celery.result import AsyncResult, EagerResult
 from kombu.exceptions import EncodeError
 
@@ -24,10 +22,9 @@ from tutorial.exercises.checking import (
     shown,
     wait_until,
 )
-from tutorial.exercises.scratch import Scratch, scratch
 from tutorial.messages import load_messages
 from tutorial.results import load_results
-from tutorial.tasks import add, app, count_to, divide, fetch
+from tutorial.tasks import app, divide
 
 
 @exercise(
@@ -39,7 +36,7 @@ from tutorial.tasks import add, app, count_to, divide, fetch
 )
 def exercise_1(answer: AsyncResult) -> str:
     """See that the task ``divide`` has failed on the worker, with a TypeError."""
-    messages = _messages_of(answer, "answer")
+    messages = messages_of(answer, "answer")
     if messages["name"].iloc[0] != divide.name:
         raise WrongAnswer(f"The message asks for the task {messages['name'].iloc[0]}.")
     if messages["queue"].iloc[0] != "celery":
@@ -47,9 +44,9 @@ def exercise_1(answer: AsyncResult) -> str:
             f"The message is waiting in the queue {messages['queue'].iloc[0]!r}, but the worker "
             "listens on the queue 'celery'."
         )
-    if not wait_until(lambda: _row(answer.id) is not None):
+    if not wait_until(lambda: row_of(answer.id) is not None):
         raise WrongAnswer("The task has no row: was its result ignored, or is no worker running?")
-    row = _row(answer.id)
+    row = row_of(answer.id)
     if row["status"] == "SUCCESS":
         raise WrongAnswer(f"The task did not fail: it returned {shown(row['result'])}.")
     if row["status"] != "FAILURE":
@@ -59,7 +56,7 @@ def exercise_1(answer: AsyncResult) -> str:
     return "The row says FAILURE, with a TypeError and its traceback."
 
 
-def _messages_of(answer: Any, name: str) -> pd.DataFrame:
+def messages_of(answer: Any, name: str) -> pd.DataFrame:
     """Return the messages of a task that the learner has sent: at least one."""
     if isinstance(answer, EagerResult):
         raise WrongAnswer("The task ran here, in the notebook: no worker has received it.")
@@ -74,7 +71,7 @@ def _messages_of(answer: Any, name: str) -> pd.DataFrame:
     return own
 
 
-def _row(task_id: str) -> Any:
+def row_of(task_id: str) -> Any:
     """Return the row of a task in the learner's table, or None."""
     results = load_results(make_engine())
     own = results[results["task_id"] == task_id]
@@ -129,141 +126,55 @@ def _see_it_comes_back(key: str, returned: Any, right: Any) -> None:
 @exercise(
     points=2,
     hints=[
-        "The messages are in the table kombu_message. Its column payload is JSON, which holds the "
-        "task id: json_extract(payload, '$.headers.id').",
-        "No worker receives a message with visible = 0: the message was received already.",
-        "The rowcount of an UPDATE is the number of changed rows; engine.begin() commits.",
+        "Celery stores the arguments in args, which super().__init__ sets, and calls the class "
+        "with them to build the exception again.",
+        "So __init__ must accept by position exactly what it passes to super().__init__.",
+        "Set the attributes in __init__; a message of your own belongs in __str__.",
     ],
 )
-def exercise_3(take_back: Callable[[str, sa.Engine], bool]) -> str:
-    """See that a function takes a task's message out of the queue, if it is still waiting."""
-    with scratch() as databases:
-        never_sent = str(uuid.uuid4())
-        other = databases.send(add, (2, 3), root_id=never_sent)
-        waiting = databases.send(add, (2, 3), root_id=other)
-        # Messages name other tasks too, as those of a chain do.
-        last = databases.send(add, (2, 3), root_id=waiting)
-        received = databases.send(add, (2, 3), received=True)
-        for description, task_id, right, left in [
-            ("a task that was never sent", never_sent, False, {other, waiting, last}),
-            ("a task that is waiting", waiting, True, {other, last}),
-            ("a task that was received", received, False, {other, last}),
-            ("a task that was taken back before", waiting, False, {other, last}),
-        ]:
-            with case(description) as call:
-                returned = call(take_back, task_id, databases.queue)
-                _see_taken(databases, returned, task_id, right, left)
-    return "It takes back a waiting task, leaves all others, and tells whether it was in time."
+def exercise_3(error_class: type[Exception]) -> str:
+    """See that an exception of the learner's comes back from the result backend as it was."""
+    if not (isinstance(error_class, type) and issubclass(error_class, Exception)):
+        raise WrongAnswer(
+            f"`error_class` should be a class of exceptions, but is {shown(error_class)}."
+        )
+    for article, left in [("lamp", 0), ("chair", 3)]:
+        with case(f"the arguments {article!r} and {left}") as call:
+            made = call(error_class, article, left)
+            _see_it_is_whole(made, "when it is made", error_class, article, left)
+            back = _stored_and_read(made)
+            _see_it_is_whole(back, "when it comes back", error_class, article, left)
+    return "The exception comes back with its class, its attributes and its text."
 
 
-def _see_taken(
-    databases: Scratch, returned: Any, task_id: str, right: bool, left: set[str]
+def _see_it_is_whole(
+    error: Any, moment: str, error_class: type[Exception], article: str, left: int
 ) -> None:
-    """See what the function returned for one task, and which messages are waiting afterwards."""
-    if type(returned) not in (bool, int):  # an int can be a count of rows
-        raise WrongAnswer(f"expected {right}, got {shown(returned)}.")
-    messages = load_messages(databases.queue)
-    waiting = set(messages.loc[messages["waiting"], "task_id"])
-    if task_id in waiting:
-        raise WrongAnswer(
-            f"it returned {returned}, but the message is still waiting: "
-            "did the query find it, and was it committed?"
-        )
-    if left - waiting:
-        raise WrongAnswer("it took another task's message.")
-    if waiting - left:
-        raise WrongAnswer("it put a message back into the queue.")
-    if returned != right:
-        raise WrongAnswer(f"expected {right}, got {returned}.")
+    """See that an exception has its class, its attributes and its text."""
+    if type(error) is not error_class:
+        raise WrongAnswer(f"{moment}, it is of the type {type(error).__name__}.")
+    for name, value in {"article": article, "left": left}.items():
+        if not hasattr(error, name):
+            raise WrongAnswer(f"{moment}, it has no attribute {name!r}.")
+        expect(getattr(error, name), value, f"{moment}, {name!r}: ")
+    expect(str(error), f"only {left} of {article} left", f"{moment}, its text: ")
 
 
-@exercise(
-    points=2,
-    hints=[
-        "apply_async takes the arguments as a list, and a task_id.",
-        "A row with the status SUCCESS is never changed again, but it can be deleted.",
-        "first.forget() deletes the row; then the id is free again.",
-    ],
-)
-def exercise_4(again: AsyncResult, first: AsyncResult) -> str:
-    """See that a task ran again with the same id, and that its new result is stored."""
-    messages = _messages_of(again, "again")
-    if again.id != first.id:
-        raise WrongAnswer("`again` has another task id than `first`.")
-    if messages["queue"].iloc[-1] != "celery":
-        raise WrongAnswer(
-            f"The message is waiting in the queue {messages['queue'].iloc[-1]!r}, but the worker "
-            "listens on the queue 'celery'."
-        )
-    arguments = [[*args, *kwargs.values()] for args, kwargs in messages[["args", "kwargs"]].values]
-    if [20, 22] not in arguments:
-        raise WrongAnswer(f"The last message with this id asks for the arguments {arguments[-1]}.")
-    if not wait_until(lambda: _row(first.id) is not None):
-        raise WrongAnswer("There is no row with this id: was it forgotten after the second run?")
-    row = _row(first.id)
-    result = row["result"]
-    if result == 2:
-        raise WrongAnswer(
-            "The row still says 2: Celery does not store another result over a SUCCESS."
-        )
-    if result != 42:
-        raise WrongAnswer(f"The row: expected 42, got {shown(result)}.")
-    if pd.isna(row["worker"]):
-        raise WrongAnswer(
-            "The row says 42, but no worker has stored it: the task itself was to run."
-        )
-    return "The row with the same id says 42 now."
-
-
-@exercise(
-    points=3,
-    hints=[
-        "A trigger AFTER UPDATE ON celery_taskmeta runs whenever a state is stored, including the "
-        "first one.",
-        "Inside a trigger, OLD and NEW are the row before and after the change.",
-        "A trigger can have a condition: AFTER UPDATE ON celery_taskmeta WHEN ... BEGIN ... END.",
-    ],
-)
-def exercise_5(keep_steps: Callable[[sa.Engine], object]) -> str:
-    """See that a function makes the database record each change of a task's state once."""
-    with scratch() as databases:
-        databases.store(add, (2, 3), 5)  # Celery makes its tables
-        with case("a database with one finished task") as call:
-            call(keep_steps, databases.results)
-        for task, states in SEQUENCES:
-            with case(f"a task that goes through {' → '.join(states)}"):
-                _see_steps(databases, task, states)
-    return "Each change of state is a step, in order, and a state that stays is recorded once."
-
-
-# Tasks, not their names: to ask for a name here would read the configuration too early.
-SEQUENCES = [
-    (add, ["SUCCESS"]),
-    (count_to, ["STARTED", "PROGRESS", "PROGRESS", "PROGRESS", "SUCCESS"]),
-    (fetch, ["STARTED", "RETRY", "STARTED", "RETRY", "STARTED", "FAILURE"]),
-]
-
-
-def _see_steps(databases: Scratch, task: Task, states: list[str]) -> None:
-    """Store the states of one task, and see which steps are recorded."""
-    task_id = str(uuid.uuid4())
+def _stored_and_read(error: Exception) -> Any:
+    """Return what ``get`` would raise for an exception that a task has raised."""
+    backend = app.backend
     try:
-        for number, state in enumerate(states):
-            failed = state in ("RETRY", "FAILURE")
-            result = ConnectionError("no answer") if failed else {"done": number}
-            databases.store(task, (2,), result, status=state, task_id=task_id)
-    except BackendStoreError as error:
-        reason = getattr(error.__cause__ or error.__context__, "orig", error)
-        raise WrongAnswer(f"Celery can no longer store anything: {reason}.") from None
-    query = sa.text("SELECT status FROM steps WHERE task_id = :id ORDER BY id")
+        stored = backend.prepare_exception(error)
+        stored = backend.decode(backend.encode(stored))
+    except EncodeError as reason:
+        raise WrongAnswer(f"Celery cannot store it: {first_line(reason)}.") from None
+    # As in a project, where the class is in a module that the client can import.
+    module = ModuleType("shop_of_the_check")
+    setattr(module, type(error).__name__, type(error))
+    sys.modules[module.__name__] = module
     try:
-        with databases.results.connect() as connection:
-            found = list(connection.scalars(query, {"id": task_id}))
-    except sa.exc.OperationalError as error:
-        raise WrongAnswer(f"the steps cannot be read: {error.orig}.") from None
-    right = [new for old, new in zip(["", *states], states, strict=False) if old != new]
-    if found != right:
-        raise WrongAnswer(
-            f"Celery has stored {' → '.join(states)}, and the steps are "
-            f"{' → '.join(map(str, found)) or 'none'}."
-        )
+        if stored["exc_type"] == type(error).__name__:
+            stored["exc_module"] = module.__name__
+        return backend.exception_to_python(stored)
+    finally:
+        del sys.modules[module.__name__]
