@@ -225,7 +225,7 @@ class MariaDB(Private):
         (self.folder / "init.sql").write_text(
             f"CREATE DATABASE IF NOT EXISTS {self.database};\n"
             f"CREATE USER IF NOT EXISTS {account} IDENTIFIED BY '{self.password}';\n"
-            f"GRANT ALL ON *.* TO {account};\n"
+            f"GRANT ALL ON *.* TO {account} WITH GRANT OPTION;\n"
         )
 
     def command(self) -> list[str]:

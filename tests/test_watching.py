@@ -1,0 +1,198 @@
+"""The alarms of chapter 16: asked as an analyst, beside a writer, and not in UTC."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from threading import Event, Thread
+
+import pandas as pd
+import pytest
+import sqlalchemy as sa
+from celery import Celery
+from stored_results import make_app, store
+
+from tutorial import servers
+from tutorial.database import RESULT_BACKEND_VARIABLE, make_engine, sqlite_url
+from tutorial.exercises.scratch import local_zone
+from tutorial.tables import TASK_TABLE
+from tutorial.tasks import add
+from tutorial.watching import alarms, watch
+from tutorial.worker import Worker
+
+ZONE = "America/Los_Angeles"
+SHIFT = {
+    "sqlite": "datetime(date_done, '{} hours')",
+    "postgresql": "date_done + interval '{} hours'",
+    "mysql": "date_done + INTERVAL {} * 60 MINUTE",
+}
+
+
+@dataclass
+class Place:
+    """A database with the tables of results, and three roles."""
+
+    owner: sa.Engine
+    worker: str
+    analyst: sa.Engine
+
+    def app(self) -> Celery:
+        return make_app(self.worker)
+
+    def count(self) -> int:
+        with self.owner.connect() as connection:
+            return connection.scalar(sa.text(f"SELECT count(*) FROM {TASK_TABLE}"))
+
+    def shift(self, hours: float, *task_ids: str) -> None:
+        """Move the date of some rows, as if they had been stored then."""
+        moved = SHIFT[self.owner.dialect.name].format(f"{hours:+g}")
+        statement = sa.text(f"UPDATE {TASK_TABLE} SET date_done = {moved} WHERE task_id = :id")
+        with self.owner.begin() as connection:
+            connection.execute(statement, [{"id": task_id} for task_id in task_ids])
+
+
+@contextmanager
+def roles(kind: str, url: sa.URL) -> Iterator[Place]:
+    owner = make_engine(url)
+    database = url.database
+    make_app(text(url)).backend.ResultSession().close()  # the owner makes the tables
+    statements = {
+        "postgresql": [
+            f"ALTER DATABASE {database} SET timezone TO '{ZONE}'",
+            "CREATE ROLE worker LOGIN PASSWORD 'w'",
+            "CREATE ROLE analyst LOGIN PASSWORD 'a'",
+            "GRANT SELECT, INSERT, UPDATE, DELETE ON celery_taskmeta, celery_tasksetmeta TO worker",
+            "GRANT USAGE ON ALL SEQUENCES IN SCHEMA public TO worker",
+            "GRANT SELECT ON celery_taskmeta TO analyst",
+        ],
+        "mariadb": [
+            "SET GLOBAL time_zone = '-08:00'",
+            "CREATE USER worker IDENTIFIED BY 'w'",
+            "CREATE USER analyst IDENTIFIED BY 'a'",
+            f"GRANT SELECT, INSERT, UPDATE, DELETE ON {database}.* TO worker",
+            f"GRANT SELECT ON {database}.celery_taskmeta TO analyst",
+        ],
+    }
+    with owner.begin() as connection:
+        for statement in statements[kind]:
+            connection.exec_driver_sql(statement)
+    owner.dispose()  # whose sessions still have the old zone
+    worker = url.set(username="worker", password="w")
+    analyst = make_engine(url.set(username="analyst", password="a"))
+    yield Place(owner, text(worker), analyst)
+    owner.dispose()
+    analyst.dispose()
+
+
+def text(url: sa.URL) -> str:
+    return url.render_as_string(hide_password=False)
+
+
+@pytest.fixture(params=["sqlite", "postgresql", "mariadb"])
+def place(request: pytest.FixtureRequest, home: Path) -> Iterator[Place]:
+    kind = request.param
+    with local_zone(ZONE):
+        if kind == "sqlite":
+            url = sqlite_url(home / "results.db")
+            make_app(str(url)).backend.ResultSession().close()
+            reader = sa.create_engine(f"sqlite:///file:{home / 'results.db'}?mode=ro&uri=true")
+            yield Place(make_engine(url), str(url), reader)
+            reader.dispose()
+            return
+        if reason := servers.missing(kind, private=True):
+            pytest.skip(reason)
+        start = getattr(servers, kind)
+        with (
+            start(private=True, host="127.0.0.1") as server,
+            roles(kind, sa.make_url(server.url)) as found,
+        ):
+            yield found
+
+
+@contextmanager
+def writer(place: Place, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Let a real worker, under its own role, store results all the time."""
+    monkeypatch.setenv(RESULT_BACKEND_VARIABLE, f"db+{place.worker}")
+    enough = Event()
+
+    def send() -> None:
+        while not enough.wait(0.01):
+            add.delay(1, 1)
+
+    with Worker(concurrency=1):
+        sender = Thread(target=send)
+        sender.start()
+        try:
+            yield
+        finally:
+            enough.set()
+            sender.join()
+
+
+def spoil(place: Place) -> None:
+    """Store what each alarm is for, and beside it what must not raise it."""
+    worker = place.app()
+    store(worker, "old", 5)
+    store(worker, "began-long-ago", {"pid": 1}, "STARTED")
+    store(worker, "done-two-hours-ago", 5)
+    store(worker, "failed-two-hours-ago", ValueError("no"), "FAILURE")
+    store(worker, "revoked-two-hours-ago", None, "REVOKED")
+    store(worker, "again-long-ago", ValueError("no"), "RETRY")
+    store(worker, "again-long-ago", {"pid": 1}, "STARTED")
+    place.shift(-25, "old")
+    ids = [f"{word}-two-hours-ago" for word in ("done", "failed", "revoked")]
+    place.shift(-2, "again-long-ago", *ids)
+    store(worker, "began-now", {"pid": 1}, "STARTED")
+    store(worker, "again-now", ValueError("no"), "RETRY")
+    store(worker, "failed-now", ValueError("no"), "FAILURE")
+
+
+def test_each_alarm_counts_its_rows_beside_a_writer(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spoil(place)
+    with place.analyst.connect() as connection:
+        query = sa.text(
+            f"SELECT date_done IS NULL FROM {TASK_TABLE} WHERE status = 'STARTED' ORDER BY id"
+        )
+        assert list(connection.scalars(query)) == [True, False, True]
+    with writer(place, monkeypatch):
+        before = place.count()
+        while place.count() < before + 20:
+            assert_alarms(watch(place.analyst))
+    assert_alarms(watch(place.analyst))
+
+
+def assert_alarms(numbers: pd.Series) -> None:
+    assert 0 <= numbers["minutes since the last result"] < 60
+    assert numbers["failures in the last hour"] == 1
+    assert numbers["tasks that take too long"] == 2
+    assert numbers["results kept too long"] == 1
+    assert numbers["results from the future"] == 0
+    if "ids left" in numbers:
+        assert 2**31 - 2000 < numbers["ids left"] < 2**31 - 9
+
+
+def test_rows_of_another_zone_raise_an_alarm(place: Place) -> None:
+    store(place.app(), "done", 5)
+    assert watch(place.analyst)["results from the future"] == 0
+    place.shift(0.5, "done")
+    assert watch(place.analyst)["results from the future"] == 1
+
+
+def test_an_empty_table_has_no_last_result(place: Place) -> None:
+    numbers = watch(place.analyst)
+    assert numbers.isna().to_dict() == {
+        name: name == "minutes since the last result" for name in numbers.index
+    }
+
+
+def test_the_analyst_may_only_read(place: Place) -> None:
+    refused = "readonly database|permission denied|command denied"
+    with pytest.raises(sa.exc.DBAPIError, match=refused), place.analyst.begin() as connection:
+        connection.exec_driver_sql(f"DELETE FROM {TASK_TABLE}")
+
+
+def test_no_alarms_for_another_database() -> None:
+    with pytest.raises(ValueError, match="no alarms for 'oracle'"):
+        alarms("oracle")
