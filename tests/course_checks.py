@@ -32,6 +32,7 @@ EXERCISES = (
     "right, and if not, why."
 )
 HOSTS = {
+    "alembic.sqlalchemy.org",
     "creativecommons.org",
     "docs.celeryq.dev",
     "docs.kombu.me",
