@@ -235,17 +235,14 @@ class _Inspection:
         looks = schema.look(source)
         self._collect("columns and indexes", schema.check(source, looks))
         reader = Reader(source, most, seconds, serializer, looks.has_index_on_dates())
-        try:
-            read = reader.read(lambda part: bar.update(round(90 * part) - bar.n))
-        except NotChecked as reason:
-            raise ConnectionError(self._cannot_read(reason)) from None
-        in_order = reader.key is not None and not looks.is_view
+        if not looks.is_view:
+            self._collect(f"what {source.name} keeps", self._of_database())
+        read = self._read(reader, bar)
         limits = self._value("the lengths of columns", partial(text_limits, source), {})
         self._collect("values and states", values.check(read, limits))
-        self._collect("dates", dates.check(read, expires, in_order=in_order))
+        self._collect("dates", dates.check(read, expires))
         if not looks.is_view:
             self._collect("ids", ids.check(source, read))
-            self._collect(f"what {source.name} keeps", self._of_database())
         self._collect("children", related.check_children(source, read))
         self._collect("groups", related.check_groups(source))
         self._collect("the queue", related.check_queue(self.engine, source, queue))
@@ -260,10 +257,21 @@ class _Inspection:
             unchecked=self.unchecked,
         )
 
+    def _read(self, reader: Reader, bar: Any) -> Rows:
+        """Read the rows, as far as a damaged file lets us."""
+        try:
+            reader.read(lambda part: bar.update(round(90 * part) - bar.n))
+        except NotChecked as reason:
+            if not any(check == "damaged-file" for check, _evidence in self.found):
+                raise ConnectionError(self._cannot_read(reason)) from None
+            self.unchecked.append(("some rows", plain(str(reason))))
+        return reader.rows()
+
     def _cannot_read(self, reason: NotChecked) -> str:
+        right = " Grant this role SELECT on the table." if "denied" in str(reason) else ""
         return (
             f"The table {self.source.tasks.table.fullname} of {self.source.label()} cannot be "
-            f"read: {reason}. The right to SELECT on this table is needed."
+            f"read: {plain(str(reason))}.{right}"
         )
 
     def _of_database(self) -> Found:

@@ -15,7 +15,7 @@ JUMP = pd.Timedelta(minutes=29)  # no zones are closer than half an hour
 NEIGHBOURS = 7  # rows whose median date is compared with that of the next ones
 
 
-def check(rows: Rows, expires: dt.timedelta | None, *, in_order: bool) -> Found:
+def check(rows: Rows, expires: dt.timedelta | None) -> Found:
     """Look at the dates.
 
     Parameters
@@ -23,8 +23,6 @@ def check(rows: Rows, expires: dt.timedelta | None, *, in_order: bool) -> Found:
     rows : Rows
     expires : datetime.timedelta or None
         After which time a clean-up deletes a row; None if never.
-    in_order : bool
-        Whether the ids show the order in which the rows were made.
 
     Yields
     ------
@@ -39,7 +37,7 @@ def check(rows: Rows, expires: dt.timedelta | None, *, in_order: bool) -> Found:
     if late.any():
         ahead = _duration(dates.max() - time)
         yield "future-dates", f"{rows.of(late.sum())}; the latest is {ahead} ahead."
-    undeletable = dates.isna() & ~bad & is_old(frame, time, ended=True)
+    undeletable = dates.isna() & ~bad & is_old(rows, time, ended=True)
     if undeletable.any():
         yield "never-deleted", f"{rows.of(undeletable.sum())}{_ids(frame[undeletable])}."
     # The clean-up runs once a day, at four o'clock in the morning.
@@ -50,7 +48,7 @@ def check(rows: Rows, expires: dt.timedelta | None, *, in_order: bool) -> Found:
             f"{rows.of(old.sum())} are more than a day past {_duration(expires)}; the oldest ended "
             f"on {dates.min():%Y-%m-%d %H:%M} UTC.",
         )
-    if in_order:
+    if rows.in_order:
         yield from _check_order(frame)
 
 
@@ -69,15 +67,15 @@ def _check_order(frame: pd.DataFrame) -> Found:
         yield "mixed-zones", f"After the row with id {row['id']} the dates are {gap} earlier."
 
 
-def is_old(frame: pd.DataFrame, time: dt.datetime, *, ended: bool) -> pd.Series:
+def is_old(rows: Rows, time: dt.datetime, *, ended: bool) -> pd.Series:
     """Tell for each row whether it is unfinished, and has been so for more than a day.
 
-    A row without a date is at least as old as any row that was made after it.
+    A row without a date is at least as old as any row that was made after it. Only rows that have
+    ended show when: Celery 5.4 and 5.5 give others the time at which they were imported.
 
     Parameters
     ----------
-    frame : pandas.DataFrame
-        In the order of ids.
+    rows : Rows
     time : datetime.datetime
         The present.
     ended : bool
@@ -87,10 +85,12 @@ def is_old(frame: pd.DataFrame, time: dt.datetime, *, ended: bool) -> pd.Series:
     -------
     pandas.Series
     """
+    frame = rows.frame
+    has_ended = frame["status"].isin(list(states.READY_STATES))
     dates = frame["date_done"]
-    later = dates[::-1].cummin()[::-1].bfill()
-    old = dates.fillna(later) < time - A_DAY
-    unfinished = frame["status"].notna() & ~frame["status"].isin(list(states.READY_STATES))
+    later = dates.where(has_ended)[::-1].cummin()[::-1].bfill()
+    old = (dates.fillna(later) if rows.in_order else dates) < time - A_DAY
+    unfinished = frame["status"].notna() & ~has_ended
     return (old & unfinished) | (~unfinished if ended else False)
 
 

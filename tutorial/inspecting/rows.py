@@ -44,11 +44,14 @@ class Rows:
         Whether these are all rows of the table.
     rows : int or None
         How many rows the table has, exactly if `complete`, else about.
+    in_order : bool
+        Whether the frame is in the order of ids, which is that of the first storing.
     """
 
     frame: pd.DataFrame
     complete: bool
     rows: int | None
+    in_order: bool
 
     @property
     def drawn(self) -> pd.DataFrame:
@@ -91,10 +94,12 @@ class Reader:
             of_django=self.tasks.of_django,
         )
         self.frames: list[pd.DataFrame] = []
+        self.complete = False
+        self.estimate: int | None = 0
         key = self.tasks.columns.get("id")
         self.key: sa.ColumnClause[Any] | None = sa.column(key.name) if key and key.key else None
 
-    def read(self, progress: Callable[[float], None]) -> Rows:
+    def read(self, progress: Callable[[float], None]) -> None:
         """Read the rows.
 
         Parameters
@@ -102,22 +107,32 @@ class Reader:
         progress : callable
             It is told the part that has been read, from 0 to 1.
 
+        Raises
+        ------
+        NotChecked
+            If the database does not let us.
+        """
+        bounds = self._bounds()
+        if bounds is None:
+            self.complete = self._all_at_once()
+            return
+        self.estimate = self._estimate(*bounds)
+        if self._count() <= self.most:
+            self.complete = self._by_page(*bounds, progress)
+        else:
+            self._by_window(*bounds, progress)
+            self._edges()
+
+    def rows(self) -> Rows:
+        """Return what was read.
+
         Returns
         -------
         Rows
         """
-        bounds = self._bounds()
-        if bounds is None:
-            complete = self._all_at_once()
-            rows = len(self._frame()) if complete else None
-        elif self._count() <= self.most:
-            complete = self._by_page(*bounds, progress)
-            rows = len(self._frame()) if complete else self._estimate(*bounds)
-        else:
-            self._by_window(*bounds, progress)
-            self._edges()
-            complete, rows = False, self._estimate(*bounds)
-        return Rows(self._frame(), complete, rows)
+        frame = self._frame()
+        count = len(frame) if self.complete else self.estimate
+        return Rows(frame, self.complete, count, in_order=self.key is not None)
 
     def _frame(self) -> pd.DataFrame:
         if not self.frames:

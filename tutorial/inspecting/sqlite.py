@@ -2,7 +2,7 @@
 
 import stat
 
-from tutorial.inspecting.findings import Found, size
+from tutorial.inspecting.findings import Found, plain, size
 from tutorial.inspecting.source import NotChecked, Source
 
 LARGE_FILE = 256_000_000  # bytes: SQLite would take long to look through more
@@ -37,9 +37,20 @@ def check(source: Source) -> Found:
         yield from _check_file(source)
     if pages * page > LARGE_FILE:
         raise NotChecked(f"it has {size(pages * page)}; when you have time: PRAGMA quick_check")
-    damage = source.scalar("PRAGMA quick_check(1)")
-    if damage != "ok":
-        yield "damaged-file", f"PRAGMA quick_check says: {' '.join(str(damage).split())[:120]}"
+    damage = _damage(source)
+    if damage:
+        yield "damaged-file", f"PRAGMA quick_check says: {damage}"
+
+
+def _damage(source: Source) -> str | None:
+    """Return what SQLite says of damage; None if it finds none."""
+    try:
+        found = str(source.scalar("PRAGMA quick_check(1)"))
+    except NotChecked as reason:  # there is so much damage that it gives up
+        if "malformed" not in str(reason):
+            raise
+        found = str(reason)
+    return None if found == "ok" else plain(" ".join(found.split())[:120])
 
 
 def _check_file(source: Source) -> Found:

@@ -59,7 +59,7 @@ def check(rows: Rows, limits: dict[str, int]) -> Found:
 
 def _check_states(rows: Rows) -> Found:
     frame = rows.frame
-    stuck = frame[is_old(frame, now(), ended=False)]
+    stuck = frame[is_old(rows, now(), ended=False)]
     if len(stuck):
         counts = some(f"{status} {count:,}" for status, count in _counts(stuck["status"]))
         yield "stuck-tasks", f"For more than a day, {rows.of(len(stuck))}: {counts}{_ids(stuck)}."
