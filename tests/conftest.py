@@ -11,6 +11,7 @@ from kombu import pools
 
 from tutorial import celeryconfig
 from tutorial.broker import BROKER_VARIABLE
+from tutorial.commands.lab import prefer_this_environment
 from tutorial.database import RESULT_BACKEND_VARIABLE
 from tutorial.tasks import app
 from tutorial.workspace import HOME_VARIABLE
@@ -25,7 +26,12 @@ LONGEST = {
 
 
 def pytest_configure() -> None:
-    """Let Ctrl+C reach what the tests start, also after ``nohup pytest`` or ``pytest &``."""
+    """Let programs of this environment be found, and what the tests start be interrupted.
+
+    ``.venv/bin/pytest`` can be called where PATH does not lead to its environment; after ``nohup
+    pytest`` or ``pytest &``, all that it starts would ignore Ctrl+C.
+    """
+    prefer_this_environment()
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
 

@@ -497,5 +497,6 @@ def test_a_program_that_does_not_start(tmp_path: Path) -> None:
 
 
 def test_importing_the_module_starts_nothing(tmp_path: Path) -> None:
-    done = python("import sys, tutorial.servers; print('celery' in sys.modules)", tmp_path)
-    assert done.stdout == "False\n"
+    code = "import psutil, tutorial.servers; print(psutil.Process().children())"
+    assert python(code, tmp_path).stdout == "[]\n"
+    assert list(tmp_path.iterdir()) == []
