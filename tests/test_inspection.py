@@ -67,7 +67,7 @@ def test_a_sound_table(kind: str, version: str, tmp_path: Path) -> None:
         assert checks(engine) == usual(kind, version, engine)
 
 
-@pytest.mark.parametrize(("name", "kind", "version"), cases())
+@pytest.mark.parametrize(("name", "kind", "version"), list(cases()))
 def test_a_spoilt_table(name: str, kind: str, version: str, tmp_path: Path) -> None:
     spoil = SPOILS[name]
     with fresh_table(kind, version, tmp_path) as engine:

@@ -245,7 +245,7 @@ class _Inspection:
             self._collect("ids", ids.check(source, read))
         self._collect("children", related.check_children(source, read))
         self._collect("groups", related.check_groups(source))
-        self._collect("the queue", related.check_queue(self.engine, source, queue))
+        self._collect("the queue", related.check_queue(self.engine, source, queue, expires))
         bar.update(100 - bar.n)
         return Report(
             database=source.label(),

@@ -1,5 +1,6 @@
 """Looks at what belongs to the tasks: groups, children, and the embedded queue."""
 
+import datetime as dt
 import warnings
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,7 @@ GROUPS = 500  # the newest ones
 DJANGO_GROUPS = "django_celery_results_groupresult"
 CHILDREN = 5_000
 MESSAGES = 100_000
+A_LONG_TIME = dt.timedelta(days=3650)
 
 
 def check_children(source: Source, rows: Rows) -> Found:
@@ -140,7 +142,9 @@ def _missing(source: Source, task_ids: list[str], known: set[str]) -> list[str]:
     return [task_id for task_id in wanted if task_id not in known]
 
 
-def check_queue(engine: sa.Engine, source: Source, queue: sa.Engine | None) -> Found:
+def check_queue(
+    engine: sa.Engine, source: Source, queue: sa.Engine | None, expires: dt.timedelta | None
+) -> Found:
     """Look at the embedded queue beside the results.
 
     Parameters
@@ -150,6 +154,8 @@ def check_queue(engine: sa.Engine, source: Source, queue: sa.Engine | None) -> F
     source : Source
     queue : sqlalchemy.Engine or None
         The queue's. None looks for a file of the course's in the same folder.
+    expires : datetime.timedelta or None
+        How long results live: without one, nothing tells whether an older task has ended.
 
     Yields
     ------
@@ -171,10 +177,12 @@ def check_queue(engine: sa.Engine, source: Source, queue: sa.Engine | None) -> F
         yield "waiting-messages", f"{number(waiting, 'message is', 'messages are')} waiting."
     if count > MESSAGES:
         raise NotChecked(f"the queue holds more than {number(MESSAGES, 'message')}")
-    yield from _check_lost(engine, source, queue)
+    yield from _check_lost(engine, source, queue, expires or A_LONG_TIME)
 
 
-def _check_lost(engine: sa.Engine, source: Source, queue: sa.Engine) -> Found:
+def _check_lost(
+    engine: sa.Engine, source: Source, queue: sa.Engine, max_age: dt.timedelta
+) -> Found:
     from tutorial.recovery import lost_tasks  # which imports Celery's parts
 
     if source.tasks.table.name != TASK_TABLE or queue.dialect.name != "sqlite":
@@ -182,7 +190,7 @@ def _check_lost(engine: sa.Engine, source: Source, queue: sa.Engine) -> Found:
     if not sa.inspect(queue).has_table("tutorial_delivery"):
         return
     with warnings.catch_warnings(action="ignore"):
-        lost = lost_tasks(engine, queue)
+        lost = lost_tasks(engine, queue, max_age=max_age)
     if len(lost):
         yield "lost-tasks", f"{number(len(lost), 'task')}, of {some(lost['name'].unique(), 3)}."
 

@@ -23,6 +23,11 @@ SELECT max(non_unique) = 0, 1, group_concat(column_name ORDER BY seq_in_index)
 FROM information_schema.statistics
 WHERE table_schema = coalesce(:schema, database()) AND table_name = :table GROUP BY index_name
 """
+INDEXES_OF_SQLITE = """
+SELECT "unique" AND NOT partial, (
+    SELECT group_concat(name) FROM (SELECT name FROM pragma_index_info(list.name) ORDER BY seqno)
+) FROM pragma_index_list(:table, :schema) AS list
+"""
 KIND_OF_POSTGRESQL = "SELECT relkind::text FROM pg_class WHERE oid = CAST(:table AS regclass)"
 KIND_OF_MYSQL = """
 SELECT table_type FROM information_schema.tables
@@ -101,17 +106,9 @@ def _indexes(source: Source) -> list[Index]:
     if source.kind == "mysql":
         rows = source.rows(INDEXES_OF_MYSQL, table=table.name, schema=table.schema)
         return [Index(tuple(columns.split(",")), bool(unique)) for unique, _, columns in rows]
-    inspector = sa.inspect(source.connection)
-    found = [
-        Index(tuple(each["column_names"]), bool(each["unique"]))  # type: ignore[arg-type]
-        for each in inspector.get_indexes(table.name, schema=table.schema)
-    ]
-    found += [
-        Index(tuple(each["column_names"]), True)
-        for each in inspector.get_unique_constraints(table.name, schema=table.schema)
-    ]
-    source.connection.rollback()
-    return found
+    # SQLAlchemy does not see a UNIQUE that stands behind a type with a length.
+    rows = source.rows(INDEXES_OF_SQLITE, table=table.name, schema=table.schema or "main")
+    return [Index(tuple(columns.split(",")), bool(unique)) for unique, columns in rows]
 
 
 def _made_by(source: Source, schema: Schema) -> str:

@@ -1,0 +1,441 @@
+"""An inspection with few rights, of views and archives, of servers that are silent, and shown."""
+
+import datetime as dt
+import json
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from html.parser import HTMLParser
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import pytest
+import sqlalchemy as sa
+from old_tables import old_table
+from processes import LONG, PATIENCE, needs_fork, wait_for
+from spoils import SPOILS, put, run
+from test_inspection import checks, fresh_table, usual
+
+from tutorial import tasks
+from tutorial.broker import queue_engine
+from tutorial.database import make_engine, sqlite_url
+from tutorial.inspecting.findings import CHECKS
+from tutorial.inspection import Report, inspect
+from tutorial.worker import Worker
+from tutorial.workspace import COURSE
+
+NEVER = dt.timedelta(days=36_500)
+
+
+@contextmanager
+def role(engine: sa.Engine, *grants: str) -> Iterator[sa.Engine]:
+    """Yield an engine of a new role with some rights, on PostgreSQL."""
+    name = f"reader_{uuid4().hex[:12]}"
+    run(engine, f"CREATE ROLE {name}", *(f"GRANT {grant} TO {name}" for grant in grants))
+    reader = make_engine(engine.url.update_query_dict({"options": f"-crole={name}"}))
+    try:
+        yield reader
+    finally:
+        reader.dispose()
+        run(engine, f"DROP OWNED BY {name}", f"DROP ROLE {name}")
+
+
+# Rights
+
+
+def test_the_right_to_select_is_enough(tmp_path: Path) -> None:
+    with (
+        fresh_table("postgresql", "5.7.0", tmp_path) as engine,
+        role(engine, "SELECT ON celery_taskmeta") as reader,
+    ):
+        report = inspect(reader, progress=False)
+        expected = usual("postgresql", "5.7.0", engine)
+    assert {finding.check for finding in report.findings} == expected
+    assert report.unchecked == [
+        ("ids", "permission denied for sequence task_id_sequence"),
+        ("groups", "permission denied for table celery_tasksetmeta"),
+    ]
+
+
+def test_a_right_that_is_missing_is_named(tmp_path: Path) -> None:
+    with (
+        fresh_table("postgresql", "5.7.0", tmp_path) as engine,
+        role(engine) as stranger,
+        pytest.raises(ConnectionError, match="denied for table celery_taskmeta") as raised,
+    ):
+        inspect(stranger, progress=False)
+    assert "Grant this role SELECT on the table." in str(raised.value)
+
+
+def test_columns_that_may_not_be_read_are_named(tmp_path: Path) -> None:
+    seen = "id, task_id, status, name, date_done, retries, worker, queue, traceback"
+    with (
+        fresh_table("postgresql", "5.7.0", tmp_path) as engine,
+        role(engine, f"SELECT ({seen}) ON celery_taskmeta") as reader,
+    ):
+        report = inspect(reader, progress=False)
+    assert report.unchecked[0] == (
+        "some columns",
+        "The right to SELECT is missing for result, children, args, kwargs, stamps of the table "
+        "celery_taskmeta.",
+    )
+    assert not {"missing-columns", "older-columns"} & {f.check for f in report.findings}
+
+
+def test_several_writers(tmp_path: Path) -> None:
+    right = "INSERT ON celery_taskmeta"
+    with (
+        fresh_table("postgresql", "5.7.0", tmp_path) as engine,
+        role(engine, right) as _one,
+    ):
+        assert checks(engine) == usual("postgresql", "5.7.0", engine)
+        with role(engine, right) as _two:
+            assert checks(engine) == usual("postgresql", "5.7.0", engine) | {"many-writers"}
+
+
+def test_hidden_rows(tmp_path: Path) -> None:
+    with (
+        fresh_table("postgresql", "5.7.0", tmp_path) as engine,
+        role(engine, "SELECT ON celery_taskmeta") as reader,
+    ):
+        run(
+            engine,
+            "ALTER TABLE celery_taskmeta ENABLE ROW LEVEL SECURITY",
+            "CREATE POLICY p ON celery_taskmeta FOR SELECT USING (task_id LIKE 'value-%')",
+        )
+        report = inspect(reader, progress=False)
+    assert "row-security" in {finding.check for finding in report.findings}
+    assert report.summary["Rows"] == "16"
+
+
+def test_a_file_that_is_read_only(tmp_path: Path) -> None:
+    with fresh_table("sqlite", "5.7.0", tmp_path) as engine:
+        before = sorted(tmp_path.iterdir())
+        content = Path(engine.url.database or "").read_bytes()
+        Path(engine.url.database or "").chmod(0o444)
+        tmp_path.chmod(0o555)
+        assert checks(engine) == usual("sqlite", "5.7.0", engine)
+        tmp_path.chmod(0o755)
+        assert sorted(tmp_path.iterdir()) == before
+        assert Path(engine.url.database or "").read_bytes() == content
+
+
+# Databases
+
+
+def test_a_mode_that_is_not_strict(tmp_path: Path) -> None:
+    with fresh_table("mariadb", "5.7.0", tmp_path) as engine:
+        lax = make_engine(engine.url, connect_args={"init_command": "SET sql_mode = ''"})
+        assert checks(lax) == usual("mariadb", "5.7.0", engine) | {"not-strict"}
+        lax.dispose()
+
+
+def test_settings_do_not_stay_in_the_pool(tmp_path: Path) -> None:
+    with fresh_table("mariadb", "5.7.0", tmp_path) as engine:
+        inspect(engine, progress=False)
+        put(retries=1)(engine)
+        with engine.connect() as connection:
+            assert connection.exec_driver_sql("SELECT @@max_statement_time").scalar() == 0
+
+
+def test_a_session_in_another_zone(tmp_path: Path) -> None:
+    with old_table("postgresql", "5.7.0", "session", tmp_path) as engine:
+        found = checks(engine, expires=NEVER)
+        assert found - {"autovacuum-off"} == {"session-not-utc", "no-details"}
+
+
+@pytest.mark.slow
+def test_dead_rows(tmp_path: Path) -> None:
+    with fresh_table("postgresql", "5.7.0", tmp_path) as engine:
+        expected = usual("postgresql", "5.7.0", engine)
+        run(
+            engine,
+            "ALTER TABLE celery_taskmeta SET (autovacuum_enabled = off)",
+            "INSERT INTO celery_taskmeta (id, task_id, date_done, status, name) SELECT "
+            "i + 1000, i::text, now() AT TIME ZONE 'UTC', 'SUCCESS', 'shop.echo' "
+            "FROM generate_series(1, 20000) AS i",
+            "SELECT setval('task_id_sequence', 100000)",
+            "DELETE FROM celery_taskmeta WHERE id > 1000",
+        )
+        wait_for(lambda: dead(engine) >= 20_000)
+        assert checks(engine) == expected | {"dead-rows", "autovacuum-off"}
+
+
+def dead(engine: sa.Engine) -> int:
+    query = "SELECT pg_stat_get_dead_tuples('celery_taskmeta'::regclass)"
+    with engine.connect() as connection:
+        return connection.exec_driver_sql(query).scalar_one()
+
+
+@pytest.mark.parametrize("part", ["index", "table"])
+def test_a_damaged_file(part: str, tmp_path: Path) -> None:
+    with fresh_table("sqlite", "5.7.0", tmp_path) as engine:
+        name = "sqlite_autoindex_celery_taskmeta_1" if part == "index" else "celery_taskmeta"
+        with engine.connect() as connection:
+            query = f"SELECT rootpage FROM sqlite_master WHERE name = '{name}'"
+            page = connection.exec_driver_sql(query).scalar_one()
+            size = connection.exec_driver_sql("PRAGMA page_size").scalar_one()
+        engine.dispose()
+        with Path(engine.url.database or "").open("r+b") as file:
+            file.seek((page - 1) * size)
+            file.write(b"\xff" * size)
+        report = inspect(engine, progress=False)
+        assert "damaged-file" in {finding.check for finding in report.findings}
+
+
+@needs_fork
+def test_tasks_that_were_lost_with_their_worker(home: Path) -> None:
+    engine, queue = make_engine(), queue_engine()
+    with Worker(pool="solo") as worker:
+        assert tasks.add.delay(2, 3).get(timeout=PATIENCE, interval=0.005) == 5
+        tasks.nap.delay(LONG)
+        query = sa.text("SELECT count(*) FROM kombu_message WHERE NOT visible")
+        with queue.connect() as connection:
+            wait_for(lambda: connection.execute(query).scalar_one() == 2)
+        connection.rollback()
+        assert "lost-tasks" not in checks(engine)
+        worker.kill()
+    assert checks(engine) == {"lost-tasks"}
+    assert checks(engine, queue=queue) == {"lost-tasks"}
+    engine.dispose()
+    queue.dispose()
+
+
+def test_a_silent_server() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+        url = f"postgresql+psycopg://u:Geheim@127.0.0.1:{port}/db"
+        engine = make_engine(url, connect_args={"connect_timeout": 2})
+        with pytest.raises(ConnectionError, match=f"127.0.0.1.*{port}") as raised:
+            inspect(engine, progress=False)
+    assert "Geheim" not in str(raised.value)
+
+
+def test_a_database_without_results(tmp_path: Path) -> None:
+    engine = make_engine(sqlite_url(tmp_path / "shop.db"))
+    run(engine, "CREATE TABLE orders (id integer)")
+    with pytest.raises(ValueError, match="no table celery_taskmeta, nothing that looks like"):
+        inspect(engine, progress=False)
+    with pytest.raises(FileNotFoundError, match="check the path"):
+        inspect(make_engine(sqlite_url(tmp_path / "none.db")), progress=False)
+
+
+def test_a_table_of_another_name_is_suggested(tmp_path: Path) -> None:
+    with fresh_table("sqlite", "5.7.0", tmp_path) as engine:
+        run(engine, "ALTER TABLE celery_taskmeta RENAME TO my_results")
+        with pytest.raises(ValueError, match="but my_results look like it"):
+            inspect(engine, progress=False)
+        assert checks(engine, table="my_results") == usual("sqlite", "5.7.0", engine)
+
+
+def test_another_schema(tmp_path: Path) -> None:
+    with fresh_table("postgresql", "5.7.0", tmp_path) as engine:
+        run(
+            engine,
+            "CREATE SCHEMA shop",
+            "ALTER TABLE celery_taskmeta SET SCHEMA shop",
+            "ALTER TABLE celery_tasksetmeta SET SCHEMA shop",
+            "ALTER SEQUENCE task_id_sequence SET SCHEMA shop",
+        )
+        assert checks(engine, schema="shop") == usual("postgresql", "5.7.0", engine)
+
+
+@pytest.mark.parametrize("kind", ["sqlite", "postgresql", "mariadb"])
+def test_a_view_with_an_archive(kind: str, tmp_path: Path) -> None:
+    with fresh_table(kind, "5.7.0", tmp_path) as engine:
+        run(
+            engine,
+            "CREATE TABLE archive AS SELECT * FROM celery_taskmeta",
+            "UPDATE archive SET status = 'STARTED' WHERE task_id = 'value-none'",
+            "CREATE VIEW everything AS "
+            "SELECT * FROM celery_taskmeta UNION ALL SELECT * FROM archive",
+        )
+        found = checks(engine, table="everything", expires=None)
+        wrong = {"column-types"} if kind == "sqlite" else set()  # which keeps no types there
+        assert found - wrong == {"unserializable-results", "repeated-task-ids"}
+
+
+@pytest.mark.parametrize("version", ["2.4.0", "2.6.0"])
+@pytest.mark.parametrize("name", ["json", "pickle"])
+def test_a_table_of_django_celery_results(version: str, name: str, tmp_path: Path) -> None:
+    with old_table("sqlite", f"django-celery-results-{version}", name, tmp_path) as engine:
+        report = inspect(
+            engine, table="django_celery_results_taskresult", expires=NEVER, progress=False
+        )
+    found = {finding.check for finding in report.findings} - {"stuck-tasks"}
+    expected = {"json": {"unserializable-results"}, "pickle": {"pickles"}}[name]
+    assert found == {"rollback-journal"} | expected
+    assert report.unchecked == []
+    assert report.summary["Made by"] == "django-celery-results"
+
+
+# How it is shown
+
+
+@pytest.fixture(scope="module")
+def report(tmp_path_factory: pytest.TempPathFactory) -> Report:
+    folder = tmp_path_factory.mktemp("report")
+    with fresh_table("sqlite", "4.4.7", folder) as engine:
+        put(name="<b>bold</b>\x1b[2J" + "x" * 300, result=b"secret")(engine)
+        put("task_id = 'value-true'", date_done=None)(engine)
+        return inspect(engine, progress=False)
+
+
+def test_text_fits_a_terminal(report: Report) -> None:
+    lines = str(report).splitlines()
+    assert max(map(len, lines)) <= 80
+    assert all(line.isprintable() for line in lines)
+    for finding in report.findings:
+        assert finding.check in str(report)
+
+
+def test_no_stored_value_is_shown_unless_asked(report: Report, tmp_path: Path) -> None:
+    for shown in (str(report), report.to_json(), report.to_html(), report._repr_html_()):
+        assert "secret" not in shown
+        assert "value-none" not in shown
+    with fresh_table("sqlite", "4.4.7", tmp_path) as engine:
+        put(result=b"secret")(engine)
+        asked = inspect(engine, show_values=True, progress=False)
+    assert "secret" in str(asked)
+    assert "value-none" in str(asked)
+
+
+def test_json_is_for_programs(report: Report) -> None:
+    read = json.loads(report.to_json())
+    assert [each["check"] for each in read["findings"]] == [f.check for f in report.findings]
+    assert read["table"] == "celery_taskmeta"
+
+
+class Page(HTMLParser):
+    """Notes the tags of a page, and whether each is closed."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.feed(text)
+        assert self.open == []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attrs)))
+        if tag not in ("meta", "br"):
+            self.open.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+
+def test_the_page_stands_alone_and_has_a_structure(report: Report) -> None:
+    text = report.to_html()
+    page = Page(text)
+    tags = [tag for tag, _attributes in page.tags]
+    assert dict(page.tags)["html"] == {"lang": "en"}
+    assert tags.count("title") == tags.count("h1") == tags.count("main") == 1
+    levels = [int(tag[1]) for tag in tags if tag in ("h1", "h2", "h3")]
+    assert all(after - before <= 1 for before, after in pairwise(levels))
+    assert all(a["scope"] == "col" for tag, a in page.tags if tag == "th")
+    assert tags.count("caption") == tags.count("table") == tags.count("thead")
+    assert not {"script", "link", "img", "iframe"} & set(tags)
+    assert "http" not in text and "<b>" not in text
+    assert "prefers-color-scheme: dark" in text
+    Page(report._repr_html_())
+
+
+def luminance(colour: str) -> float:
+    digits = colour * 2 if len(colour) == 3 else colour
+    parts = [int(digits[i : i + 2], 16) / 255 for i in (0, 2, 4)]
+    r, g, b = (p / 12.92 if p <= 0.04045 else ((p + 0.055) / 1.055) ** 2.4 for p in parts)
+    return 0.2126 * r + 0.7152 * g + 0.0722 * b
+
+
+def test_the_colours_of_the_page_can_be_read() -> None:
+    style = (COURSE / "tutorial" / "inspecting" / "inspection.html").read_text()
+    light, dark = style.split("@media")
+    for part in (light, dark):
+        colours = {}
+        for piece in part.split("--")[1:]:
+            name, colon, rest = piece.partition(": #")
+            if colon:
+                colours[name] = luminance(rest.split(";")[0].strip())
+        paper = colours.pop("paper")
+        for name, colour in colours.items():
+            ratio = (max(paper, colour) + 0.05) / (min(paper, colour) + 0.05)
+            assert ratio >= 4.5, name
+
+
+def test_the_text_of_every_finding() -> None:
+    from tutorial.commands.chapters import chapters
+
+    names = {chapter.name for chapter in chapters()} | {"13-outages", "16-watching"}
+    for check, texts in CHECKS.items():
+        assert texts["chapter"] in names, check
+        assert all(texts[name].endswith(".") for name in ("title", "leads_to", "to_do")), check
+        assert len(texts["title"]) <= 80, check
+
+
+def test_every_finding_has_a_test() -> None:
+    elsewhere = {
+        *("many-writers", "row-security", "not-strict", "session-not-utc", "dead-rows"),
+        *("damaged-file", "lost-tasks", "rollback-journal", "small-columns"),
+    }
+    assert set().union(*(spoil.finds for spoil in SPOILS.values())) | elsewhere == set(CHECKS)
+
+
+# The command
+
+
+def command(*arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "tutorial", "inspect", *arguments],
+        cwd=COURSE,
+        capture_output=True,
+        text=True,
+        timeout=LONG,
+    )
+
+
+def test_the_command(tmp_path: Path) -> None:
+    with fresh_table("sqlite", "5.7.0", tmp_path) as engine:
+        page = tmp_path / "report.html"
+        done = command(f"db+{engine.url}", "--html", str(page))
+        assert (done.returncode, done.stderr) == (0, "")
+        assert done.stdout.startswith("celery_taskmeta in sqlite at ")
+        assert page.read_text().startswith("<!DOCTYPE html>")
+        SPOILS["half a JSON value"].spoil(engine)
+        done = command(str(engine.url.database), "--json", "--expires", "never")
+        assert done.returncode == 1
+        assert "cut-values" in [each["check"] for each in json.loads(done.stdout)["findings"]]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["nothing.db"], "The database URL cannot be read"),
+        (["sqlite:////nowhere/x.db"], "There is no file /nowhere/x.db"),
+        (["sqlite:////x.db", "--expires", "soon"], "--expires takes a number of days, or never"),
+        (["mysql+pymysql://u:Geheim@123@h/x"], "must be escaped: write @ as %40"),
+    ],
+    ids=str,
+)
+def test_the_command_with_a_wrong_argument(arguments: list[str], sentence: str) -> None:
+    done = command(*arguments)
+    assert done.returncode == 1
+    assert sentence in done.stderr
+    assert "Traceback" not in done.stderr
+    assert "123@" not in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    "options", [{"rows": 5}, {"expires": 3}, {"seconds": 0}, {"timezone": "Mars"}], ids=str
+)
+def test_arguments_that_cannot_be_used(options: dict[str, Any], tmp_path: Path) -> None:
+    with (
+        old_table("sqlite", "5.7.0", "plain", tmp_path) as engine,
+        pytest.raises((ValueError, TypeError)),
+    ):
+        inspect(engine, progress=False, **options)
