@@ -97,6 +97,36 @@ def test_a_folder_with_other_files_is_left_alone(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["thesis.txt"]
 
 
+def test_what_is_handed_out_runs_and_holds_no_solution(tmp_path: Path) -> None:
+    classroom.handout(tmp_path / "for learners")
+    copy = tmp_path / "for learners"
+    names = {path.name for path in copy.iterdir()}
+    assert {"README.md", "notebooks", "tutorial", "pyproject.toml"} <= names
+    assert not names & {".git", ".venv", "tests", "workspaces"}
+    assert not (copy / "notebooks" / "exercises" / "source").exists()
+    for path in copy.rglob("*.ipynb"):
+        assert "BEGIN SOLUTION" not in path.read_text(encoding="utf-8")
+    ask = "from tutorial.exercises.add import exercise_1; exercise_1.solution()"
+    done = subprocess.run(
+        [sys.executable, "-c", ask],
+        cwd=copy,
+        env=environment(tmp_path / "home", PYTHONPATH=str(copy)),
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
+    )
+    assert done.stdout == "The solutions are not in this copy of the course.\n", done.stderr
+
+
+def test_a_handout_overwrites_nothing(tmp_path: Path) -> None:
+    (tmp_path / "thesis.txt").touch()
+    with pytest.raises(ClassroomError, match="not empty"):
+        classroom.handout(tmp_path)
+    with pytest.raises(ClassroomError, match="lies in the course"):
+        classroom.handout(COURSE / "handout")
+    assert not (COURSE / "handout").exists()
+
+
 def test_without_nbgrader_the_message_says_what_to_install() -> None:
     hide = "import sys; sys.modules['nbgrader'] = None; from tutorial.__main__ import main; "
     code = hide + "sys.exit(main(['classroom', 'build']))"
@@ -249,6 +279,17 @@ def tampered(notebook: NotebookNode) -> None:
     notebook.cells.remove(checks[3])
 
 
+def copied(notebook: NotebookNode) -> None:
+    """Copy answers and checks with their metadata, as JupyterLab does, and split an answer."""
+    answering(None, None, None, None)(notebook)
+    for cell in [cell for cell in notebook.cells if "nbgrader" in cell.metadata][:4]:
+        position = notebook.cells.index(cell)
+        notebook.cells.insert(position, nbformat.from_dict({**cell, "id": f"copy-{position}"}))
+    first = next(cell for cell in notebook.cells if cell.source.startswith("answer = "))
+    half = nbformat.from_dict({**first, "id": "half", "source": "# my notes"})
+    notebook.cells.insert(notebook.cells.index(first), half)
+
+
 CLASS: dict[str, tuple[Change, list[float]]] = {
     "right": (answering(None, None, None, None), [1, 2, 2, 3]),
     "wrong": (
@@ -278,6 +319,7 @@ CLASS: dict[str, tuple[Change, list[float]]] = {
         [1, 0, 0, 3],
     ),
     "tampered": (tampered, [0, 0, 0, 0]),
+    "copied": (copied, [1, 2, 2, 3]),
 }
 GRADE = """
 import json, sys

@@ -17,6 +17,7 @@ from tutorial.commands.chapters import EXERCISES
 from tutorial.commands.execute import canonical, serialize
 from tutorial.commands.progress import exercises
 from tutorial.exercises.checking import SOURCES
+from tutorial.workspace import COURSE, WORKSPACES
 
 CONFIGURATION = EXERCISES / "nbgrader_config.py"
 SOLUTION = "### BEGIN SOLUTION"
@@ -69,6 +70,43 @@ def build(course: Path | None = None) -> None:
     if course:
         build_course(course, sources)
         print(f"The course of nbgrader is in {course}.")
+
+
+def handout(folder: Path) -> None:
+    """Write a copy of the course without solutions, answers and history, for a class.
+
+    Parameters
+    ----------
+    folder : pathlib.Path
+        A folder that does not exist or is empty, outside the course.
+
+    Raises
+    ------
+    ClassroomError
+        If the folder holds files or lies in the course, or cannot be written to.
+    """
+    folder = folder.expanduser().resolve()
+    if folder.is_relative_to(COURSE):
+        raise ClassroomError(f"{folder} lies in the course itself: name a folder elsewhere.")
+    if folder.exists() and any(folder.iterdir()):
+        raise ClassroomError(f"{folder} is not empty: name a new folder.")
+    try:
+        shutil.copytree(COURSE, folder, ignore=_not_handed_out, dirs_exist_ok=True)
+    except OSError as error:
+        raise ClassroomError(f"{folder} cannot be written to: {error.strerror}.") from error
+    print(f"The course without solutions is in {folder}.")
+
+
+def _not_handed_out(folder: str, names: list[str]) -> set[str]:
+    """Return what stays with the teacher: solutions, tests, history, what programs have made."""
+    place = Path(folder)
+    secret = {SOURCES, COURSE / "tests", COURSE / ".git", COURSE / ".ci", WORKSPACES}
+    made = {".venv", ".uv", "__pycache__", ".ipynb_checkpoints"}
+    return {
+        name
+        for name in names
+        if place / name in secret or name in made or name.endswith(("_cache", ".egg-info"))
+    }
 
 
 def mark(notebook: NotebookNode, name: str) -> NotebookNode:

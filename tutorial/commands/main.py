@@ -102,8 +102,13 @@ def _run(options: argparse.Namespace, further: list[str]) -> int:
 def _classroom(options: argparse.Namespace) -> int:
     from tutorial.commands import classroom
 
+    if options.action == "handout" and options.folder is None:
+        return _complain("Name the new folder: python -m tutorial classroom handout FOLDER.")
     try:
-        classroom.build(options.course)
+        if options.action == "handout":
+            classroom.handout(options.folder)
+        else:
+            classroom.build(options.folder)
     except classroom.ClassroomError as error:
         return _complain(str(error))
     return 0
@@ -170,10 +175,13 @@ def _parser() -> argparse.ArgumentParser:
     classroom = commands.add_parser(
         "classroom", help="for teachers: make the exercises without solutions, and a course"
     )
-    classroom.add_argument("action", choices=["build"])
     classroom.add_argument(
-        "course", nargs="?", type=Path, help="a new folder, which gets a course for nbgrader"
+        "action",
+        choices=["build", "handout"],
+        help="build: the notebooks for learners, and a course for nbgrader if a folder is named; "
+        "handout: a copy of the course without solutions",
     )
+    classroom.add_argument("folder", nargs="?", type=Path, help="a new folder")
     new = commands.add_parser(
         "new", help="write a project of your own to start from, which runs without the course"
     )
