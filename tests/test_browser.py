@@ -138,7 +138,7 @@ def course(tmp_path: Path) -> Path:
     """Return a learner's copy of the course."""
     copy = tmp_path / "a course"
     for folder in ("tutorial", "notebooks"):
-        ignored = shutil.ignore_patterns("__pycache__", ".ipynb_checkpoints")
+        ignored = shutil.ignore_patterns(".ipynb_checkpoints")
         shutil.copytree(COURSE / folder, copy / folder, ignore=ignored)
     shutil.copy(COURSE / "pyproject.toml", copy)  # names the packages, all of which are there
     return copy

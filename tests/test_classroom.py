@@ -141,6 +141,9 @@ def test_without_nbgrader_the_message_says_what_to_install() -> None:
 
 # What a learner's cell may do to the course, so that the check of exercise 4 accepts all answers.
 PATCHES = {
+    "the modules, by the function under test": (
+        "def where_is(*_):\n    import tutorial.exercises.add as module\n    module.expect = accept"
+    ),
     "the check": "from tutorial.exercises.checking import Exercise\nExercise.verify = accept",
     "the exercise": "exercise_4.function = accept",
     "what a check calls": (
@@ -170,9 +173,6 @@ PATCHES = {
         "Path('tutorial/__init__.py').touch()\n"
         "Path('tutorial/exercises/__init__.py').touch()\n"
         "Path('tutorial/exercises/grading.py').write_text('verifier = lambda *_: print')"
-    ),
-    "the modules, by the function under test": (
-        "def where_is(*_):\n    import tutorial.exercises.add as module\n    module.expect = accept"
     ),
 }
 RUN = """
@@ -219,9 +219,9 @@ def run_check(answer: str, folder: Path) -> str:
     return done.stdout
 
 
-@pytest.mark.parametrize("patch", PATCHES.values(), ids=list(PATCHES))
+@pytest.mark.parametrize("patch", few(*PATCHES))
 def test_a_change_of_the_course_in_memory_gives_no_marks(patch: str, tmp_path: Path) -> None:
-    said = run_check(f"where_is = lambda *_: 'no idea'\n{patch}", tmp_path)
+    said = run_check(f"where_is = lambda *_: 'no idea'\n{PATCHES[patch]}", tmp_path)
     assert "hidden: WrongAnswer" in said
     assert "restored: True" in said
 
@@ -386,10 +386,10 @@ def test_a_class_gets_the_expected_marks(students: list[str], course: Path, tmp_
 
 @pytest.mark.parametrize(
     ("folder", "options", "says"),
-    [
+    few(
         (SOURCES, [], "Success! Your notebook passes all the tests."),
         (EXERCISES, ["--invert"], "Success! The notebook does not pass any tests."),
-    ],
+    ),
 )
 def test_the_solved_one_is_valid_and_that_of_learners_is_not(
     folder: Path, options: list[str], says: str, tmp_path: Path

@@ -55,9 +55,7 @@ def run(course: Path, *arguments: str) -> None:
 @pytest.fixture
 def course(tmp_path: Path) -> Path:
     """Return a copy of the course's files."""
-    left_out = shutil.ignore_patterns(
-        ".*cache*", "__pycache__", ".git", ".uv", ".venv", "workspaces"
-    )
+    left_out = shutil.ignore_patterns(".*cache*", ".git", ".uv", ".venv", "workspaces")
     return Path(shutil.copytree(COURSE, tmp_path / "course", ignore=left_out))
 
 
