@@ -241,7 +241,7 @@ def writer(url: sa.URL) -> Iterator[list[str]]:
     stop = threading.Event()
 
     def write() -> None:
-        with backend(url, result_backend_max_retries=0) as storing:
+        with backend(url) as storing:
             for number in count():
                 if stop.is_set():
                     return
@@ -263,7 +263,7 @@ def writer(url: sa.URL) -> Iterator[list[str]]:
     finally:
         stop.set()
         thread.join()
-    assert not errors
+    assert not errors, errors
 
 
 @pytest.mark.parametrize("kind", DATABASES)
@@ -390,7 +390,7 @@ def test_an_index_made_concurrently_lets_them_store(tmp_path: Path) -> None:
                     before = len(stored)
                     wait_for(lambda: len(stored) > before + 20)
             thread.join(PATIENCE)
-        assert not errors
+        assert not errors, errors
         assert has_index(engine)
         engine.dispose()
         other.dispose()
