@@ -418,8 +418,8 @@ def test_only_the_owner_may_create_an_index(tmp_path: Path) -> None:
         engine.dispose()
 
 
-@pytest.mark.parametrize(("indexed", "hot"), [(True, 0), (False, 1000)])
-def test_with_the_index_no_update_is_hot(indexed: bool, hot: int, tmp_path: Path) -> None:
+@pytest.mark.parametrize("indexed", [True, False])
+def test_with_the_index_no_update_is_hot(indexed: bool, tmp_path: Path) -> None:
     with database("postgresql", tmp_path) as url, backend(url) as storing:
         storing.store_result("first", 1, "STARTED")
         if not indexed:
@@ -439,7 +439,8 @@ def test_with_the_index_no_update_is_hot(indexed: bool, hot: int, tmp_path: Path
                 return connection.execute(query, {"name": "celery_taskmeta"}).one()
 
         wait_for(lambda: found()[0] == 1000)
-        assert found() == (1000, hot)
+        # Not quite all without it: a page can be full while somebody still sees its old rows.
+        assert found()[1] == 0 if indexed else found()[1] > 500
 
 
 # A copy of the file
