@@ -1,6 +1,8 @@
 """An empty database for a benchmark, and the files of figures that chapter 17 shows."""
 
+import argparse
 import csv
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,6 +13,9 @@ import sqlalchemy as sa
 from tutorial import servers
 from tutorial.database import sqlite_url
 from tutorial.workspace import COURSE
+
+# A benchmark that is started as a program finds the modules of the tests.
+sys.path.append(str(COURSE / "tests"))
 
 DATABASES = {"SQLite": "", "PostgreSQL": "postgresql", "MariaDB": "mariadb"}
 
@@ -25,6 +30,16 @@ def empty_database(database: str, folder: Path) -> Iterator[sa.URL]:
         return
     with getattr(servers, DATABASES[database])() as server:
         yield sa.make_url(server.url)
+
+
+def asked_rounds() -> int:
+    """Return how often the command line asks to measure everything."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--rounds", type=int, default=3, help="how often to measure everything")
+    rounds: int = parser.parse_args().rounds
+    if rounds < 1:
+        parser.error("--rounds must be at least 1")
+    return rounds
 
 
 def write_measured(name: str, rows: list[dict[str, Any]]) -> None:
