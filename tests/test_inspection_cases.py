@@ -55,10 +55,33 @@ def test_the_right_to_select_is_enough(tmp_path: Path) -> None:
         report = inspect(reader, progress=False)
         expected = usual("postgresql", "5.7.0", engine)
     assert {finding.check for finding in report.findings} == expected
+    assert "reader_" not in report.summary["May write"]
     assert report.unchecked == [
         ("ids", "permission denied for sequence task_id_sequence"),
         ("groups", "permission denied for table celery_tasksetmeta"),
     ]
+
+
+def test_a_user_of_mariadb_who_may_only_select(tmp_path: Path) -> None:
+    with fresh_table("mariadb", "5.7.0", tmp_path) as engine:
+        user = f"reader_{uuid4().hex[:12]}"
+        on_host = f"'{user}'@'%'"
+        run(
+            engine,
+            f"CREATE USER {on_host} IDENTIFIED BY 'Geheim'",
+            f"GRANT SELECT ON celery_taskmeta TO {on_host}",
+        )
+        reader = make_engine(engine.url.set(username=user, password="Geheim"))
+        try:
+            report = inspect(reader, progress=False)
+            expected = usual("mariadb", "5.7.0", engine)
+        finally:
+            reader.dispose()
+            run(engine, f"DROP USER {on_host}")
+    assert {finding.check for finding in report.findings} == expected
+    assert [what for what, _why in report.unchecked] == ["ids", "groups"]
+    assert all("denied" in why for _what, why in report.unchecked)
+    assert "Geheim" not in str(report) + report.to_html() + report.to_json() + repr(report)
 
 
 def test_a_right_that_is_missing_is_named(tmp_path: Path) -> None:

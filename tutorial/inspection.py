@@ -30,7 +30,7 @@ from tutorial.inspecting import (
 from tutorial.inspecting.findings import Facts, Finding, Found, findings, number, plain, some
 from tutorial.inspecting.rows import Reader, Rows
 from tutorial.inspecting.source import NotChecked, Source, now
-from tutorial.inspecting.tables import similar_tables, table_size, text_limits
+from tutorial.inspecting.tables import similar_tables, table_size, text_limits, writers
 from tutorial.reading.table import Table
 from tutorial.results import BAR_DELAY
 from tutorial.tables import TASK_TABLE
@@ -306,4 +306,7 @@ class _Inspection:
             summary["Ended"] = f"{dated.min():%Y-%m-%d %H:%M} to {dated.max():%Y-%m-%d %H:%M} UTC"
         zone = getattr(self.source.tasks.zone, "key", str(self.source.tasks.zone))
         summary["Dates taken for"] = zone
+        may_write = self._value("who may write", partial(writers, self.source), None)
+        if may_write:
+            summary["May write"] = may_write
         return summary

@@ -5,7 +5,7 @@ import datetime as dt
 import pandas as pd
 from celery import states
 
-from tutorial.inspecting.findings import Found, number
+from tutorial.inspecting.findings import Found, number, some
 from tutorial.inspecting.rows import Rows
 from tutorial.inspecting.source import now
 
@@ -95,8 +95,7 @@ def is_old(rows: Rows, time: dt.datetime, *, ended: bool) -> pd.Series:
 
 
 def _ids(frame: pd.DataFrame) -> str:
-    ids = [str(each) for each in frame["id"].head(5)]
-    return f" (id {', '.join(ids)}{', ...' if len(frame) > 5 else ''})"
+    return f" (id {some(frame['id'])})"
 
 
 def _duration(length: dt.timedelta) -> str:

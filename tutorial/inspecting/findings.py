@@ -86,9 +86,10 @@ def size(amount: float) -> str:
 
 
 def some(words: Iterable[Any], most: int = 5) -> str:
-    """Return the first of some words with commas between them."""
-    words = [plain(word) for word in words]
-    return ", ".join(words[:most]) + (", ..." if len(words) > most else "")
+    """Return the first of some words, such as ``"a, b and 3 more"``."""
+    words = list(words)
+    more = f" and {len(words) - most:,} more" if len(words) > most else ""
+    return ", ".join(map(plain, words[:most])) + more
 
 
 def plain(word: Any) -> str:

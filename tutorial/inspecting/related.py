@@ -10,6 +10,7 @@ import pyarrow as pa
 import sqlalchemy as sa
 from celery import states
 
+from tutorial.database import explain
 from tutorial.inspecting.findings import Found, number, some
 from tutorial.inspecting.rows import Rows
 from tutorial.inspecting.source import NotChecked, Source
@@ -66,11 +67,9 @@ def check_groups(source: Source) -> Found:
     name = DJANGO_GROUPS if source.tasks.of_django else GROUP_TABLE
     if not source.tasks.of_django and source.tasks.table.name != TASK_TABLE:
         return  # the table of groups was renamed too, and we do not know how
-    if not sa.inspect(source.connection).has_table(name, schema=source.tasks.table.schema):
-        source.connection.rollback()
-        return
-    source.connection.rollback()
     groups = _groups(source, name)
+    if groups is None:
+        return
     bad = groups["undecodable"].str.contains("result", na=False)
     if bad.any():
         yield "unreadable-groups", f"{bad.sum():,} of {number(len(groups), 'group')}."
@@ -87,10 +86,17 @@ def check_groups(source: Source) -> Found:
         )
 
 
-def _groups(source: Source, name: str) -> pd.DataFrame:
-    """Return the newest groups."""
-    with warnings.catch_warnings(action="ignore"):
-        groups = Table(source.tasks.engine, name, source.tasks.table.schema)
+def _groups(source: Source, name: str) -> pd.DataFrame | None:
+    """Return the newest groups; None if there is no table of them."""
+    try:
+        with warnings.catch_warnings(action="ignore"):
+            groups = Table(source.tasks.engine, name, source.tasks.table.schema)
+    except ConnectionError as error:
+        raise NotChecked(explain(error.__cause__ or error)) from None
+    except ValueError:  # of another schema
+        return None
+    if not groups.exists:
+        return None
     builder = FrameBuilder(GROUP_COLUMNS, GROUP_COLUMNS, groups.zone, of_django=groups.of_django)
     columns = [groups.select.stored(groups.columns[name]) for name in builder.stored]
     query = sa.select(*(column.label(f"s_{i}") for i, column in enumerate(columns)))

@@ -1,8 +1,9 @@
 """Looks at the tables of a database: which could be Celery's, and how large they are."""
 
+import stat
 from typing import Any
 
-from tutorial.inspecting.findings import size
+from tutorial.inspecting.findings import size, some
 from tutorial.inspecting.source import NotChecked, Source
 
 # Whatever has these columns may be a table of results.
@@ -29,6 +30,22 @@ LENGTHS = {
     "mysql": "SELECT column_name, character_maximum_length FROM information_schema.columns "
     "WHERE data_type = 'varchar' AND table_schema = coalesce(:schema, database()) "
     "AND table_name = :name",
+}
+# Who may write, besides those to whom every table is open.
+WRITERS = {
+    "postgresql": "SELECT DISTINCT coalesce(rolname, 'PUBLIC') FROM pg_class, "
+    "aclexplode(coalesce(relacl, acldefault('r', relowner))) "
+    "LEFT JOIN pg_roles ON pg_roles.oid = grantee "
+    "WHERE pg_class.oid = CAST(:table AS regclass) AND privilege_type IN ('INSERT', 'UPDATE') "
+    "ORDER BY 1",
+    "mysql": "SELECT grantee FROM information_schema.table_privileges "
+    "WHERE table_schema = coalesce(:schema, database()) AND table_name = :name "
+    "AND privilege_type IN ('INSERT', 'UPDATE') UNION "
+    "SELECT grantee FROM information_schema.schema_privileges "
+    "WHERE coalesce(:schema, database()) LIKE table_schema "
+    "AND privilege_type IN ('INSERT', 'UPDATE') UNION "
+    "SELECT grantee FROM information_schema.user_privileges "
+    "WHERE privilege_type IN ('INSERT', 'UPDATE') ORDER BY 1",
 }
 TEXTS = ("task_id", "name", "worker", "queue")
 
@@ -67,6 +84,26 @@ def table_size(source: Source) -> str | None:
         return None
     amount = source.scalar(SIZE[source.kind], **_where(source))
     return size(int(amount)) if amount else None
+
+
+def writers(source: Source) -> str | None:
+    """Return who may write to the table, as far as this role can see it.
+
+    Parameters
+    ----------
+    source : Source
+
+    Returns
+    -------
+    str or None
+        On SQLite the permissions of the file and its owner; None if nothing is known.
+    """
+    if source.file is not None:
+        status = source.file.stat()
+        return f"{stat.filemode(status.st_mode)}, user {status.st_uid}, group {status.st_gid}"
+    if source.kind not in WRITERS:
+        return None
+    return some([name for (name,) in source.rows(WRITERS[source.kind], **_where(source))]) or None
 
 
 def text_limits(source: Source) -> dict[str, int]:

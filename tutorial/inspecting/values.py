@@ -202,4 +202,4 @@ def _where(frame: pd.DataFrame) -> str:
 
 
 def _ids(frame: pd.DataFrame) -> str:
-    return f" (id {some(frame['id'].head(6))})"
+    return f" (id {some(frame['id'])})"
