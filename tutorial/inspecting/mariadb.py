@@ -1,7 +1,7 @@
 """Looks at what MariaDB and MySQL know of the table."""
 
 from tutorial.inspecting.findings import Found, some
-from tutorial.inspecting.source import Source
+from tutorial.inspecting.source import NotChecked, Source
 
 STRICT = ("STRICT_TRANS_TABLES", "STRICT_ALL_TABLES")
 TABLE = """
@@ -12,6 +12,11 @@ COLUMNS = """
 SELECT column_name, data_type, character_set_name, character_maximum_length
 FROM information_schema.columns
 WHERE table_schema = coalesce(:schema, database()) AND table_name = :table
+"""
+NUMBERED = """
+SELECT count(*) FROM information_schema.columns
+WHERE table_schema = coalesce(:schema, database()) AND table_name = :table
+AND extra LIKE '%auto_increment%'
 """
 SEQUENCE = """
 SELECT count(*) FROM information_schema.tables WHERE table_type = 'SEQUENCE'
@@ -61,8 +66,11 @@ def next_id(source: Source) -> int | None:
     NotChecked
         If the right to read it is missing.
     """
-    schema = source.tasks.table.schema
-    if source.tasks.of_django or not source.scalar(SEQUENCE, schema=schema):
+    table = source.tasks.table
+    schema = table.schema
+    if source.tasks.of_django or source.scalar(NUMBERED, table=table.name, schema=schema):
         return None
+    if not source.scalar(SEQUENCE, schema=schema):
+        raise NotChecked("there is no task_id_sequence, or the right to SELECT on it is missing")
     prefix = f"`{schema.replace('`', '``')}`." if schema else ""
     return int(source.scalar(f"SELECT next_not_cached_value FROM {prefix}task_id_sequence"))
