@@ -155,6 +155,7 @@ def test_no_question_greets_the_learner(lab: Lab) -> None:
     assert properties["checkForUpdates"]["default"] is False
 
 
+@pytest.mark.slow  # JupyterLab's own doing
 def test_a_taken_port_is_no_obstacle(start_lab: Callable[..., Lab]) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]

@@ -14,7 +14,7 @@ def run(*arguments: str) -> subprocess.CompletedProcess[str]:
         cwd=COURSE,
         capture_output=True,
         text=True,
-        timeout=90,
+        timeout=600,
     )
 
 

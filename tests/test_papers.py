@@ -32,7 +32,7 @@ SCHEMAS = {
 
 def run(module: str, *arguments: object) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", module, *map(str, arguments)]
-    return subprocess.run(command, cwd=COURSE, capture_output=True, text=True, timeout=120)
+    return subprocess.run(command, cwd=COURSE, capture_output=True, text=True, timeout=600)
 
 
 def valid(schema: str, *paths: Path) -> bool:
@@ -62,7 +62,7 @@ def program(name: str) -> str:
 
 
 def lint(command: list[str], folder: Path) -> str:
-    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=120)
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=600)
     return done.stdout + done.stderr if done.returncode else ""
 
 
