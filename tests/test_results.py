@@ -18,6 +18,7 @@ from tutorial.database import make_engine
 from tutorial.messages import join_timings, load_messages
 from tutorial.reading import arrow
 from tutorial.reading import table as reading_table
+from tutorial.recovery import lost_tasks, requeue_lost
 from tutorial.results import (
     RESULT_COLUMNS,
     count_results,
@@ -25,6 +26,7 @@ from tutorial.results import (
     load_groups,
     load_results,
 )
+from tutorial.workflows import load_workflows
 
 DTYPES = {
     "id": "int64",
@@ -210,11 +212,11 @@ def test_reader_that_fails_loses_no_row_in_silence(engine: sa.Engine) -> None:
 
 def test_no_result_yet_gives_an_empty_frame(tmp_path: Path) -> None:
     engine = make_engine(f"sqlite:///{tmp_path}/new.db")
-    with pytest.warns(UserWarning, match="has no table celery_taskmeta: nothing has been stored"):
+    with pytest.warns(UserWarning, match="no table celery_taskmeta: nothing has been stored"):
         empty = load_results(engine)
     assert len(empty) == 0
     assert dict(empty.dtypes.astype(str)) == DTYPES
-    with pytest.warns(UserWarning, match="has no table"):
+    with pytest.warns(UserWarning, match="no table"):
         assert list(iter_results(engine)) == []
         assert len(count_results(engine)) == len(load_groups(engine)) == 0
         messages = load_messages(engine)
@@ -393,6 +395,10 @@ def test_clock_that_goes_back_and_forth(tmp_path: Path) -> None:
         ({"until": "yesterdy"}, ValueError, "until='yesterdy' is not a moment in ISO 8601"),
         ({"until": ""}, ValueError, "until='' is not a moment"),
         ({"limit": -1}, ValueError, "The limit is a number of rows, at least 0; not -1"),
+        ({"limit": True}, ValueError, "The limit is a number of rows, at least 0; not True"),
+        ({"decode": "no"}, TypeError, "decode must be True or False, but is 'no'"),
+        ({"table": 5}, TypeError, "The name of the table is a string; not 5"),
+        ({"schema": ["s"]}, TypeError, r"The name of the schema is a string; not \['s'\]"),
         ({"timezone": "Mars"}, ValueError, "No time zone is called 'Mars'"),
     ],
 )
@@ -410,6 +416,14 @@ def test_bad_arguments_of_the_others(engine: sa.Engine, frame: pd.DataFrame) -> 
         count_results(engine, by="result")
     with pytest.raises(TypeError, match=r"with an SQLAlchemy engine.*; this is a str"):
         load_results("sqlite:///results.db")  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match="counted by the names of columns; not by 5"):
+        count_results(engine, by=5)  # type: ignore[arg-type]
+    for read in (load_workflows, lost_tasks, requeue_lost):
+        for engines in (("sqlite:///a.db", engine), (engine, "sqlite:///a.db")):
+            with pytest.raises(TypeError, match=r"with an SQLAlchemy engine.*; this is a str"):
+                read(*engines)
+    with pytest.raises(TypeError, match="task_ids must be a collection of ids"):
+        requeue_lost(engine, engine, 5)  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="The frame of results has no column 'worker'"):
         join_timings(frame.drop(columns="worker"), frame)
 

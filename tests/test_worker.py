@@ -475,6 +475,11 @@ UNREACHABLE = few(
         "db+postgresql+psycopg://u:secret@127.0.0.1:1/x",
         "The result backend at postgresql+psycopg://u:***@127.0.0.1:1/x",
     ),
+    (
+        "CELERY_RESULT_BACKEND",
+        "tutorial.backend:EngineBackend+postgresql+psycopg://u@127.0.0.1:1/x?sslpassword=secret",
+        "The result backend at postgresql+psycopg://u@127.0.0.1:1/x cannot",
+    ),
 )
 
 

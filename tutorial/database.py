@@ -172,6 +172,24 @@ def limit_connecting(engine: sa.Engine) -> None:
         sa.event.listen(engine, "handle_error", _note_address)
 
 
+def check_engine(engine: Any) -> None:
+    """Refuse what is not an engine, such as the text of a URL.
+
+    Parameters
+    ----------
+    engine : sqlalchemy.Engine
+
+    Raises
+    ------
+    TypeError
+    """
+    if not isinstance(engine, sa.Engine):
+        raise TypeError(
+            "A database is read with an SQLAlchemy engine, such as make_engine() returns; "
+            f"this is a {type(engine).__name__}."
+        )
+
+
 def check_exists(engine: sa.Engine) -> None:
     """Refuse to read an SQLite file that is missing, which SQLite would make instead.
 

@@ -104,17 +104,42 @@ def read_message(payload: str | bytes) -> Message:
     ValueError
         If it is not a message of Celery's.
     """
-    try:
-        message = decode_json(payload)
-        headers = dict(message["headers"])
-    except Exception as error:  # whatever is wrong with it
-        raise ValueError("This is not a message of Celery's.") from error
+    message, headers = _read_payload(payload)
     body = message.get("body")
     try:
         args, kwargs, embedded = _read_body(body, message, headers.get("compression"))
     except Exception:
         return Message(headers, args=body, readable=False)
     return Message(headers, args, kwargs, embedded if isinstance(embedded, dict) else {})
+
+
+def read_headers(payload: str | bytes) -> dict[str, Any]:
+    """Read the headers of a message alone, which is quicker where its body does not matter.
+
+    Parameters
+    ----------
+    payload : str or bytes
+        As for `read_message`.
+
+    Returns
+    -------
+    dict
+
+    Raises
+    ------
+    ValueError
+        If it is not a message of Celery's.
+    """
+    return _read_payload(payload)[1]
+
+
+def _read_payload(payload: str | bytes) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return a message and its headers."""
+    try:
+        message = decode_json(payload)
+        return message, dict(message["headers"])
+    except Exception as error:  # whatever is wrong with it
+        raise ValueError("This is not a message of Celery's.") from error
 
 
 def _read_body(body: Any, message: dict[str, Any], compression: str | None) -> Any:

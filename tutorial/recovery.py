@@ -20,8 +20,9 @@ from celery import states
 from celery.exceptions import ImproperlyConfigured
 from celery.utils.time import maybe_timedelta
 
+from tutorial.database import check_engine
 from tutorial.deliveries import deliveries, is_alive
-from tutorial.messages import read_message
+from tutorial.messages import read_headers, read_message
 from tutorial.tables import MESSAGE_TABLE, TASK_TABLE, find_tasks
 from tutorial.workflows import UNLOCK
 
@@ -37,11 +38,7 @@ LOST_COLUMNS = {
 # back. So half of the version, rounded down, is the number of times that it was received.
 MESSAGES = sa.text(f"""
 SELECT id, visible, version / 2 AS deliveries, consumer, received_at,
-    received_at >= :oldest AS recent,
-    CASE WHEN json_valid(payload) THEN json_extract(payload, '$.headers.id') END AS task_id,
-    CASE WHEN json_valid(payload) THEN json_extract(payload, '$.headers.task') END AS name,
-    CASE WHEN json_valid(payload) THEN json_extract(payload, '$.headers.ignore_result') END
-        AS ignored
+    received_at >= :oldest AS recent, payload
 FROM {MESSAGE_TABLE} LEFT JOIN {deliveries.name} ON message_id = id ORDER BY id
 """)
 PAYLOAD = sa.text(f"SELECT payload FROM {MESSAGE_TABLE} WHERE id = :id")
@@ -158,7 +155,7 @@ def requeue_lost(
     UserWarning
         As `lost_tasks`.
     """
-    if isinstance(task_ids, str):
+    if isinstance(task_ids, str) or not isinstance(task_ids, Collection | None):
         raise TypeError(f"task_ids must be a collection of ids, such as [{task_ids!r}].")
     chosen = None if task_ids is None else set(task_ids)
     lost = _find(engine, queue, max_age, table, schema)
@@ -181,6 +178,8 @@ def _find(
     schema: str | None,
 ) -> list[dict[str, Any]]:
     """Return the lost tasks, each with the ``id`` of its message and the dead ``consumer``."""
+    check_engine(engine)
+    check_engine(queue)
     file = _file(queue)
     with queue.connect() as connection:
         # First who is dead, then what they have received: the dead receive and store no more.
@@ -189,10 +188,10 @@ def _find(
         connection.rollback()  # what follows shall not read from a time before
         last = _last_messages(connection, _oldest(max_age))
         messages = [
-            row._asdict()
+            row
             for row in last.values()
-            if not row.visible and row.recent and row.consumer in dead
-            if not row.ignored or row.name == UNLOCK
+            if not row["visible"] and row["recent"] and row["consumer"] in dead
+            if not row["ignored"] or row["name"] == UNLOCK
         ]
         for row in messages:
             row["ends"] = row["task_id"]  # the id of the row that tells that the task has ended
@@ -209,15 +208,18 @@ def _find(
     ]
 
 
-def _last_messages(connection: sa.Connection, oldest: dt.datetime) -> dict[str, sa.Row[Any]]:
+def _last_messages(connection: sa.Connection, oldest: dt.datetime) -> dict[str, dict[str, Any]]:
     """Return the last message of each task; one that was tried again or given back has several."""
-    last: dict[str, sa.Row[Any]] = {}
+    last: dict[str, dict[str, Any]] = {}
     unreadable = []
-    for row in connection.execute(MESSAGES, {"oldest": oldest.isoformat(" ")}):
-        if row.task_id is None:
-            unreadable.append(row.id)
+    for found in connection.execute(MESSAGES, {"oldest": oldest.isoformat(" ")}):
+        row = found._asdict()
+        try:
+            row |= _task(row.pop("payload"))
+        except ValueError:
+            unreadable.append(found.id)
         else:
-            last[row.task_id] = row
+            last[row["task_id"]] = row
     if unreadable:
         some = ", ".join(map(str, unreadable[:5])) + (", ..." if len(unreadable) > 5 else "")
         warnings.warn(
@@ -226,6 +228,18 @@ def _last_messages(connection: sa.Connection, oldest: dt.datetime) -> dict[str, 
             stacklevel=4,
         )
     return last
+
+
+def _task(payload: str) -> dict[str, Any]:
+    """Return what the headers of a message say about its task."""
+    headers = read_headers(payload)
+    if not isinstance(headers.get("id"), str):
+        raise ValueError("The message has no task id.")
+    return {
+        "task_id": headers["id"],
+        "name": headers.get("task"),
+        "ignored": headers.get("ignore_result"),
+    }
 
 
 def _file(queue: sa.Engine) -> str:

@@ -4,7 +4,7 @@ Workers do not import this module: pandas would make each of them start later.
 """
 
 import gc
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -12,6 +12,7 @@ import pandas as pd
 import sqlalchemy as sa
 from tqdm import tqdm
 
+from tutorial.processes.arguments import truth
 from tutorial.reading.decoding import SERIALIZERS, Counts, Dates, Ids, Json, Text, Words
 from tutorial.reading.frame import FrameBuilder
 from tutorial.reading.moments import Moment
@@ -62,7 +63,11 @@ def load_results(
     """Load the stored results of tasks: one row a task, ordered by ``id``.
 
     It reads and does nothing else: the right to SELECT is enough. A row that cannot be decoded
-    loses no other row, and no stored byte is ever unpickled.
+    loses no other row, and no stored byte is ever unpickled: plain values of the pickles that
+    Celery stored until 5.6 are read without running anything.
+
+    A table of django-celery-results is read too, with ``table="django_celery_results_taskresult"``.
+    What it keeps only as a repr stays text, and is listed in ``undecodable``.
 
     Parameters
     ----------
@@ -80,7 +85,8 @@ def load_results(
         False leaves ``args``, ``kwargs``, ``result``, ``children`` and ``stamps`` as stored bytes.
     serializer : {"json", "msgpack", "yaml", "pickle"}, optional
         Celery's setting ``result_serializer``. By default JSON, and a value that may be in another
-        format is not decoded.
+        format is not decoded. Name it if it was msgpack: its small numbers are single bytes, of
+        which some are JSON's digits too, and only other columns of the table can tell.
     timezone : str, optional
         The time zone in which ``date_done`` was written. By default UTC, and on PostgreSQL the
         zone of the session, because PostgreSQL converts to that when Celery stores a result. Until
@@ -125,11 +131,12 @@ def load_results(
     Warns
     -----
     UserWarning
-        If the database has no table yet, because no result was ever stored. The frame has no rows.
+        If there is no file or no table yet, because no result was ever stored; or if some columns
+        may not be read. The frame has no rows, or nothing in those columns.
     """
     tasks = Table(engine, table, schema, timezone)
     tasks.only(status, name, since, until)
-    builder = _builder(tasks, _known(columns), decode, serializer)
+    builder = _builder(tasks, _known(columns), truth("decode", decode), serializer)
     _check_number(limit, "limit", least=0)
     with (
         _garbage_collection_paused(),
@@ -181,7 +188,7 @@ def iter_results(
     """
     tasks = Table(engine, table, schema, timezone)
     tasks.only(status, name, since, until)
-    builder = _builder(tasks, _known(columns), decode, serializer)
+    builder = _builder(tasks, _known(columns), truth("decode", decode), serializer)
     _check_number(chunksize, "chunksize", least=1)
     _check_number(limit, "limit", least=0)
     for batch in tasks.batches(builder.stored, page=chunksize, limit=limit):
@@ -228,8 +235,9 @@ def count_results(
     ValueError, TypeError, ConnectionError
         As `load_results`.
     """
-    names = [by] if isinstance(by, str) else list(by)
-    names = list(dict.fromkeys(names))
+    if not isinstance(by, Collection):
+        raise TypeError(f"Tasks are counted by the names of columns; not by {by!r}.")
+    names = [by] if isinstance(by, str) else list(dict.fromkeys(by))
     if not names or not set(names) <= set(COUNTABLE):
         raise ValueError(f"Tasks are counted by {', '.join(COUNTABLE)}, one or more; not {by!r}.")
     tasks = Table(engine, table, schema, timezone)
@@ -261,7 +269,9 @@ def load_groups(
     ----------
     engine : sqlalchemy.Engine
     timezone, table, schema : str, optional
-        As for `load_results`.
+        As for `load_results`. Until 5.3, Celery saved the times of groups in UTC on PostgreSQL
+        too: pass "UTC" for such a table. A table of django-celery-results is read too, with
+        ``table="django_celery_results_groupresult"``.
 
     Returns
     -------
@@ -325,7 +335,9 @@ def _known(columns: Sequence[str] | None) -> list[str]:
 
 
 def _check_number(number: Any, what: str, *, least: int) -> None:
-    if number is not None and (not isinstance(number, int) or number < least):
+    if number is None:
+        return
+    if isinstance(number, bool) or not isinstance(number, int) or number < least:
         raise ValueError(f"The {what} is a number of rows, at least {least}; not {number!r}.")
 
 

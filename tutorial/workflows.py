@@ -18,6 +18,7 @@ from celery.exceptions import TimeoutError
 from celery.result import AsyncResult, ResultSet
 from tqdm import tqdm
 
+from tutorial.database import check_engine
 from tutorial.messages import Message, read_message
 from tutorial.results import load_results
 from tutorial.tables import TASK_TABLE, find_tasks, payloads
@@ -66,6 +67,7 @@ def as_completed(
     celery.exceptions.TimeoutError
         If some tasks have no final state in time.
     """
+    check_engine(engine)
     waiting = {task.id: task for task in _tasks(result)}
     place = _place(waiting.values(), table, schema)
     total = len(waiting)
@@ -169,6 +171,8 @@ def load_workflows(
     ConnectionError
         As `tutorial.results.load_results`.
     """
+    check_engine(engine)
+    check_engine(queue)
     trees = _Trees()
     for payload in payloads(queue):
         with suppress(ValueError, LookupError, TypeError, AttributeError, RecursionError):
@@ -189,6 +193,8 @@ def _tasks(result: AsyncResult | ResultSet) -> Iterator[AsyncResult]:
     if isinstance(result, ResultSet):
         for part in result.results:
             yield from _tasks(part)
+    elif not isinstance(result, AsyncResult):
+        raise TypeError(f"Expected the result of a task or a group, got {result!r}.")
     else:
         yield result
 

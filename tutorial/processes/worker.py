@@ -20,7 +20,7 @@ from celery.signals import worker_process_shutdown, worker_ready
 from kombu.exceptions import OperationalError
 from sqlalchemy.exc import DBAPIError
 
-from tutorial.database import explain, make_engine
+from tutorial.database import BACKENDS, explain, make_engine
 from tutorial.processes.answer import within_limit
 from tutorial.workspace import home
 
@@ -122,14 +122,16 @@ def _reach_broker(app: Celery) -> None:
 
 def _reach_result_backend(app: Celery) -> None:
     """Try the database once: Celery tries for ten seconds, and ends with a long traceback."""
-    url = app.conf.result_backend
-    if not isinstance(url, str) or not url.startswith("db+"):
+    setting = app.conf.result_backend
+    backend, _plus, url = setting.partition("+") if isinstance(setting, str) else ("", "", "")
+    if not url or backend not in BACKENDS:
         return
-    engine = make_engine(url.removeprefix("db+"))
+    engine = make_engine(url)
     try:
         within_limit(lambda: engine.connect().close())
     except (TimeoutError, DBAPIError) as error:
-        sys.exit(f"The result backend at {engine.url} cannot be reached: {explain(error)}")
+        place = engine.url.set(query={})  # an option can be a secret too
+        sys.exit(f"The result backend at {place} cannot be reached: {explain(error)}")
 
 
 if __name__ == "__main__":

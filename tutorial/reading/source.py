@@ -93,18 +93,18 @@ def _read_only_uri(engine: sa.Engine) -> str | None:
     return f"{base}?{'&'.join(['mode=ro', *kept])}"
 
 
-def is_missing(path: Path | None) -> bool:
+def is_missing(path: Path) -> bool:
     """Return whether a file has not been made yet, although its folder is there.
 
     Parameters
     ----------
-    path : pathlib.Path or None
+    path : pathlib.Path
 
     Returns
     -------
     bool
     """
-    return path is not None and not path.exists() and path.absolute().parent.is_dir()
+    return not path.exists() and path.absolute().parent.is_dir()
 
 
 @contextmanager
@@ -183,6 +183,33 @@ def warn_of_missing(url: sa.URL, table: str) -> None:
         warnings.warn(message, stacklevel=5)
 
 
+def warn_of_missing_file(path: Path, table: str) -> None:
+    """Say that there is no file yet, and which databases are in its place: the name may be wrong.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+    table : str
+    """
+    if table == tables.QUEUE_TABLE:  # the messages, which are read next, say it
+        return
+    others = sorted(other.name for other in path.absolute().parent.iterdir() if _is_sqlite(other))
+    hint = f" Its folder holds {', '.join(others)}." if others else ""
+    warnings.warn(
+        f"There is no file {path}, and so no table {table}: nothing has been stored there yet, or "
+        f"the name in the URL is wrong.{hint}",
+        stacklevel=4,
+    )
+
+
+def _is_sqlite(path: Path) -> bool:
+    with suppress(OSError):  # a folder, or a file that we may not read
+        if path.is_file():
+            with path.open("rb") as file:
+                return file.read(16) == b"SQLite format 3\0"
+    return False
+
+
 def _columns(connection: sa.Connection, table: str, schema: str | None) -> list[Column]:
     if connection.dialect.name in ("mysql", "mariadb"):
         return _columns_in_mysql(connection, table, schema)
@@ -216,9 +243,12 @@ def _readable(
     names = set(connection.scalars(READABLE, {"table": full}))
     secret = [column["name"] for column in columns if column["name"] not in names]
     if names and secret:
-        message = f"The right to SELECT is missing for {', '.join(secret)} of the table {full}."
-        warnings.warn(message, stacklevel=6)
+        _warn_of_rights(f"The right to SELECT is missing for {', '.join(secret)}", full)
     return [column for column in columns if column["name"] in names] or columns
+
+
+def _warn_of_rights(what: str, table: str) -> None:
+    warnings.warn(f"{what} of the table {table}: what may not be read is empty.", stacklevel=7)
 
 
 IN_MYSQL = sa.text("""
@@ -232,6 +262,14 @@ ORDER BY ordinal_position
 """)
 
 
+# The columns that the user was given one by one; the names of all others are hidden.
+GRANTED_IN_MYSQL = sa.text("""
+SELECT column_name FROM information_schema.column_privileges
+WHERE table_schema = coalesce(:schema, database()) AND table_name = :table
+AND privilege_type = 'SELECT'
+""")
+
+
 def _columns_in_mysql(connection: sa.Connection, table: str, schema: str | None) -> list[Column]:
     """Return the columns that we may read: SHOW, which SQLAlchemy asks, needs other rights."""
     rows = connection.execute(IN_MYSQL, {"table": table, "schema": schema}).all()
@@ -239,6 +277,10 @@ def _columns_in_mysql(connection: sa.Connection, table: str, schema: str | None)
         with suppress(sa.exc.ProgrammingError):  # the table is not there
             connection.execute(sa.select(sa.literal(1)).select_from(sa.table(table, schema=schema)))
         # Whoever may read nothing of a table is told so by the query, and not here.
+    names = [row[0] for row in rows]
+    granted = connection.scalars(GRANTED_IN_MYSQL, {"table": table, "schema": schema}).all()
+    if names and set(names) == set(granted):
+        _warn_of_rights(f"The right to SELECT is given for {', '.join(names)} alone", table)
     return [Column(name, _mysql_type(text), bool(key)) for name, text, key in rows]
 
 

@@ -10,6 +10,7 @@ import pyarrow.compute as pc
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql
 
+from tutorial.database import check_engine
 from tutorial.reading import arrow, django_results
 from tutorial.reading.decoding import to_arrow
 from tutorial.reading.moments import Moment, is_fixed, read_moment, read_zone, to_utc
@@ -22,7 +23,7 @@ from tutorial.reading.source import (
     is_missing,
     read_only,
     sqlite_file,
-    warn_of_missing,
+    warn_of_missing_file,
 )
 
 PAGE = 50_000  # rows for each query, so that no transaction lasts for longer than a moment
@@ -69,19 +70,18 @@ class Table:
         schema: str | None = None,
         timezone: str | None = None,
     ) -> None:
-        if not isinstance(engine, sa.Engine):
-            raise TypeError(
-                "Results are loaded with an SQLAlchemy engine, such as make_engine() returns; "
-                f"this is a {type(engine).__name__}."
-            )
+        check_engine(engine)
+        for what, text in (("table", name), ("schema", schema)):
+            if not isinstance(text, str) and (what, text) != ("schema", None):
+                raise TypeError(f"The name of the {what} is a string; not {text!r}.")
         self.url = engine.url
         self.file = sqlite_file(engine)
         self.engine = read_only(engine)
         self.zone: dt.tzinfo = read_zone("UTC" if timezone is None else timezone)
         columns: list[Column] = []
         session_zone = None
-        if is_missing(self.file) and name in MADE_LATER:
-            warn_of_missing(self.url, name)
+        if self.file and is_missing(self.file) and name in MADE_LATER:
+            warn_of_missing_file(self.file, name)
         else:
             with connect(self.engine, self.url) as connection:
                 columns = find_columns(connection, self.url, name, schema)
