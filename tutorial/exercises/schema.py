@@ -159,7 +159,7 @@ OTHERS = {"json": b'"kept"', "empty": None}
 def _see_converted(engine: sa.Engine, right: dict[str, Any]) -> None:
     with engine.connect() as connection:
         query = sa.text("SELECT task_id, result FROM celery_taskmeta")
-        found: dict[str, Any] = {name: result for name, result in connection.execute(query)}
+        found: dict[str, Any] = dict(connection.execute(query).tuples().all())
     for name, value in right.items():
         if name not in found:
             raise WrongAnswer(f"the row {name!r} is missing.")
