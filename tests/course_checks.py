@@ -27,6 +27,7 @@ FILE_LINES = range(1, 18)  # in a cell that writes a file
 WORDS = (8, 30)  # of prose for each line of code, at least and at most
 SECONDS_ASLEEP = 2  # in all cells of a chapter together
 RAISES = "raises-exception"
+MINIMAL = "%xmode Minimal"
 EXERCISES = (
     "First come the [exercises of this chapter]({}), which say of each answer whether it is "
     "right, and if not, why."
@@ -309,6 +310,9 @@ def check_errors(chapter: Chapter) -> list[str]:
         fails = any(output.output_type == "error" for output in cell.outputs)
         if fails != (RAISES in tags(cell)):
             complaints.append(f"{cell.id}: an error output and the tag {RAISES} go together")
+        elif fails and MINIMAL not in chapter.source.partition(cell.source)[0]:
+            # Else a learner gets a page of frames, where one line is stored and shown to readers.
+            complaints.append(f"{cell.id} fails, but no cell before it has {MINIMAL}")
         if any(output.get("name") == "stderr" for output in cell.outputs):
             complaints.append(f"{cell.id} writes to standard error")
     return complaints
@@ -344,7 +348,12 @@ def check_canonical(chapter: Chapter) -> list[str]:
 def check_links(chapter: Chapter) -> list[str]:
     """Links lead to files and headings that exist, or to a host that is listed."""
     own = {text.replace("`", "").replace(" ", "-") for _, text in headings(chapter.prose)}
-    return broken_links(chapter.prose, chapter.path, own)
+    elsewhere = re.findall(r"\]\(([^)\s#]+\.ipynb#[^)\s]*)\)", without_code_blocks(chapter.prose))
+    return broken_links(chapter.prose, chapter.path, own) + [
+        # JupyterLab opens the notebook at its top, and finds the heading on a second click only.
+        f"links to a heading in another notebook, {link}: link to the chapter"
+        for link in elsewhere
+    ]
 
 
 def check_names(chapter: Chapter) -> list[str]:
