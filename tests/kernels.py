@@ -44,13 +44,19 @@ class Kernel:
     def __init__(self, home: Path) -> None:
         self.home = home
         self.manager = KernelManager()
-        self.manager.start_kernel(env=environment(home), cwd=str(home))
+        self.manager.start_kernel(env=environment(home / "workspace"), cwd=str(home))
         self._connect(self.manager.client())
 
     def _connect(self, client: BlockingKernelClient) -> None:
         self.client = client
         client.start_channels()
-        client.wait_for_ready(timeout=PATIENCE)
+        deadline = time.monotonic() + PATIENCE
+        while True:
+            try:
+                return client.wait_for_ready(timeout=PATIENCE)
+            except RuntimeError:  # a kernel whose heart beats late is called dead
+                if time.monotonic() > deadline:
+                    raise
 
     @property
     def pid(self) -> int:
@@ -94,7 +100,7 @@ class LabKernel(Kernel):
 
     def __init__(self, home: Path) -> None:
         self.home = home
-        self.lab = launch(home, **{HOME_VARIABLE: str(home)})
+        self.lab = launch(home, **{HOME_VARIABLE: str(home / "workspace")})
         self.id = json.loads(self.lab.ask("/api/kernels", method="POST"))["id"]
         client = BlockingKernelClient()
         client.load_connection_file(str(home / "JUPYTER_RUNTIME_DIR" / f"kernel-{self.id}.json"))

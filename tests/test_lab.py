@@ -19,6 +19,7 @@ from urllib.error import HTTPError, URLError
 import psutil
 import pytest
 import websocket
+from processes import ENDING, PATIENCE
 
 from tutorial.commands.lab import FIRST_NOTEBOOK
 from tutorial.workspace import COURSE
@@ -42,7 +43,7 @@ class Lab:
         """Send a request with the token, and return the answer."""
         request = urllib.request.Request(f"http://127.0.0.1:{self.port}{path}", method=method)
         request.add_header("Authorization", f"token {token or self.token}")
-        with urllib.request.urlopen(request, timeout=60) as response:
+        with urllib.request.urlopen(request, timeout=PATIENCE) as response:
             return response.read().decode()
 
     def listens(self) -> bool:
@@ -53,7 +54,7 @@ class Lab:
 
     def stop(self) -> None:
         self.process.terminate()
-        self.process.wait(timeout=60)
+        self.process.wait(timeout=PATIENCE)
 
     def processes(self) -> list[psutil.Process]:
         """Return the server and all that it has started."""
@@ -84,7 +85,7 @@ def launch(
             stdout=file,
             stderr=file,
         )
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + PATIENCE
     while True:
         found = re.search(r"http://localhost:(\d+)/\S*\?token=(\w+)", log.read_text())
         # Jupyter prints the address a moment before it listens.
@@ -126,7 +127,7 @@ def a_home(folder: Path) -> dict[str, str]:
 
 def test_the_address_opens_the_first_notebook(lab: Lab) -> None:
     assert lab.address.split("?")[0].endswith(f"/tree/{FIRST_NOTEBOOK}")
-    with urllib.request.urlopen(lab.address, timeout=60) as response:
+    with urllib.request.urlopen(lab.address, timeout=PATIENCE) as response:
         page = response.read().decode()
     options = json.loads(re.search(r'id="jupyter-config-data"[^>]*>(.*?)</script>', page, re.S)[1])
     assert options["treePath"] == FIRST_NOTEBOOK
@@ -143,7 +144,7 @@ def test_an_option_replaces_the_courses_own(start_lab: Callable[..., Lab]) -> No
 def test_without_the_token_nothing_opens(lab: Lab) -> None:
     with pytest.raises(HTTPError, match="403"):
         lab.ask("/api/contents/", token="wrong")
-    with urllib.request.urlopen(lab.address.split("?")[0], timeout=60) as response:
+    with urllib.request.urlopen(lab.address.split("?")[0], timeout=PATIENCE) as response:
         assert "/login" in response.url
 
 
@@ -189,7 +190,7 @@ def test_a_terminal_finds_celery(start_lab: Callable[..., Lab]) -> None:
     running = start_lab(PATH="/usr/bin:/bin")
     name = json.loads(running.ask("/api/terminals", "POST"))["name"]
     address = f"ws://127.0.0.1:{running.port}/terminals/websocket/{name}?token={running.token}"
-    terminal = websocket.create_connection(address, timeout=60)
+    terminal = websocket.create_connection(address, timeout=PATIENCE)
     terminal.send(json.dumps(["stdin", "echo found: $(command -v celery)\r"]))
     output = ""
     while not re.search("found: /.*\n", output):
@@ -205,7 +206,7 @@ def test_it_stops_where_the_parent_ignores_sigint(
 ) -> None:
     running = start_lab(prefix=IGNORING_SIGINT)
     running.process.send_signal(signal.SIGINT)
-    assert running.process.wait(timeout=300) == 0
+    assert running.process.wait(timeout=PATIENCE) == 0
 
 
 @posix
@@ -226,8 +227,8 @@ def test_it_stops_with_all_that_it_started(
     for number in signals:
         running.process.send_signal(number)
         time.sleep(0.5)
-    assert running.process.wait(timeout=60) == 0
-    _gone, alive = psutil.wait_procs(processes, timeout=5)
+    assert running.process.wait(timeout=PATIENCE) == 0
+    _gone, alive = psutil.wait_procs(processes, timeout=ENDING)
     assert alive == []
     for descriptor in (keyboard, stdin):
         os.close(descriptor)
