@@ -58,12 +58,11 @@ ANSWERS = {
     2: Answers(
         wrong={
             **FUNCTION,
-            "return None": "finds no column children",
+            "results.dispose()": "finds no column children",
             CELERY: "the number of indexes on date_done: expected 1, got 0",
             MIGRATE.replace(" - found", ""): "raised OperationalError",
             MIGRATE.replace("IF NOT EXISTS ", ""): "raised OperationalError",
             MIGRATE.replace('{"children", "stamps"}', '{"children"}'): "finds no column stamps",
-            MIGRATE.replace("results.begin()", "results.connect()"): "finds no column children",
             MIGRATE.replace("BLOB", "TEXT"): "should be a BLOB that may be NULL",
             MIGRATE.replace("ix_celery_taskmeta_date_done", "mine"): "expected 1, got 2",
             MIGRATE + "    connection.execute(sa.text('DELETE FROM celery_taskmeta'))\n": (
