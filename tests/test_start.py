@@ -33,6 +33,7 @@ dependencies = []
 
 [project.optional-dependencies]
 classroom = []
+site = []
 servers = []
 
 [dependency-groups]
@@ -155,7 +156,7 @@ def test_what_a_command_needs_besides_is_added(course: SmallCourse) -> None:
     run = course.start(arguments=("-m", "tutorial", "test", "-m", "slow", "-k", "a or b"))
     assert run.stdout == "['-m', 'slow', '-k', 'a or b']\n"
     stamp = json.loads(Path(course.environment, "course.json").read_text())
-    assert stamp["needs"] == ["classroom", "servers", "test"]
+    assert stamp["needs"] == ["classroom", "servers", "site", "test"]
     course.where()
     assert json.loads(Path(course.environment, "course.json").read_text()) == stamp
 

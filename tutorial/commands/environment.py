@@ -34,7 +34,11 @@ SYSTEM_CERTIFICATES = {"UV_SYSTEM_CERTS": "1", "UV_NATIVE_TLS": "1"}
 POSIX = os.name == "posix"
 PYTHON = ENVIRONMENT / ("bin/python" if POSIX else "Scripts/python.exe")
 # Optional dependencies and dependency groups that a command needs besides the dependencies.
-NEEDS = {"test": ["classroom", "servers", "test"], "classroom": ["classroom", "servers"]}
+NEEDS = {
+    "test": ["classroom", "servers", "site", "test"],
+    "classroom": ["classroom", "servers"],
+    "site": ["servers", "site"],
+}
 USUAL_NEEDS = ["servers"]
 
 

@@ -81,6 +81,8 @@ def _run(options: argparse.Namespace, further: list[str]) -> int:
         return _inspect(options)
     if options.command == "new":
         return _new(options)
+    if options.command == "site":
+        return _site(options)
     if options.command == "pictures":
         from tutorial.commands import pictures
 
@@ -130,6 +132,15 @@ def _new(options: argparse.Namespace) -> int:
         return new.run(options.folder)
     except new.NewProjectError as error:
         return _complain(str(error))
+
+
+def _site(options: argparse.Namespace) -> int:
+    from tutorial.commands import site
+
+    try:
+        return site.run(options.folder, repository=options.repository, epub=options.epub)
+    except site.SiteProblem as problem:
+        return _complain(str(problem))
 
 
 def _execute(options: argparse.Namespace) -> int:
@@ -203,6 +214,18 @@ def _parser() -> argparse.ArgumentParser:
         help="also replace stored outputs that differ only in what the tests do not compare: "
         "times, task ids, images",
     )
+    site = commands.add_parser(
+        "site", help="for contributors: build the website from the stored notebooks"
+    )
+    site.add_argument(
+        "folder", nargs="?", type=Path, help="where it goes; by default the folder site"
+    )
+    site.add_argument(
+        "--repository",
+        default="",
+        help="the address of the repository on GitHub, for the links that lead there",
+    )
+    site.add_argument("--epub", action="store_true", help="also make a book for e-readers")
     commands.add_parser("pictures", help="for contributors: draw the diagrams anew")
     commands.add_parser(
         "tables", help="for contributors: make the lists of chapters and versions in the texts anew"

@@ -1,0 +1,48 @@
+"""Sphinx's configuration. `tutorial.commands.site` adds what it must look up."""
+
+import tomllib
+
+from tutorial.commands.environment import COURSE
+from tutorial.commands.website.reading import jupyterlab_address
+
+_PROJECT = tomllib.loads((COURSE / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+
+project = "Keeping Celery results in a SQL database"
+author = "The contributors of the course"
+version = release = _PROJECT["version"]
+language = "en"
+
+extensions = [
+    "myst_nb",
+    "sphinx.ext.autodoc",
+    "numpydoc",
+    "tutorial.commands.website.reading",
+]
+exclude_patterns = ["files"]  # the notebooks to download
+suppress_warnings = ["config.cache"]
+
+# The outputs are those that are stored.
+nb_execution_mode = "off"
+myst_enable_extensions = ["colon_fence", "deflist"]
+# Links to headings are written as JupyterLab writes them.
+myst_heading_anchors = 4
+myst_heading_slug_func = jupyterlab_address
+
+autodoc_member_order = "bysource"
+autodoc_typehints = "none"  # numpydoc's sections have them
+numpydoc_show_class_members = False
+default_role = "py:obj"
+
+html_theme = "furo"
+html_title = project
+html_static_path = ["static"]
+html_css_files = ["course.css"]
+html_js_files = ["course.js"]
+templates_path = ["templates"]
+html_copy_source = False
+html_show_sphinx = False
+html_domain_indices = False
+
+epub_title = project
+epub_show_urls = "no"
+epub_exclude_files = ["search.html", "genindex.html"]

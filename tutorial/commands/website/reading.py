@@ -1,0 +1,51 @@
+"""How the website reads the notebooks: two small additions to Sphinx."""
+
+from typing import Any
+
+from docutils import nodes
+from sphinx.application import Sphinx
+from sphinx.transforms import SphinxTransform
+
+
+def jupyterlab_address(heading: str) -> str:
+    """Return the address of a heading in JupyterLab.
+
+    Parameters
+    ----------
+    heading : str
+        Its text.
+
+    Returns
+    -------
+    str
+    """
+    return heading.replace(" ", "-")
+
+
+class EmptyHeads(SphinxTransform):
+    """A table with an empty head gets none: each of its rows begins with the row's head."""
+
+    default_priority = 400
+
+    def apply(self, **options: Any) -> None:
+        """Change all such tables of a page."""
+        for head in list(self.document.findall(nodes.thead)):
+            if not head.astext().strip():
+                group = head.parent
+                group.remove(head)
+                next(group.findall(nodes.colspec))["stub"] = 1
+
+
+def setup(application: Sphinx) -> dict[str, bool]:
+    """Register the additions with Sphinx.
+
+    Parameters
+    ----------
+    application : sphinx.application.Sphinx
+
+    Returns
+    -------
+    dict of str to bool
+    """
+    application.add_transform(EmptyHeads)
+    return {"parallel_read_safe": True, "parallel_write_safe": True}
