@@ -22,7 +22,7 @@ def test_help_names_the_commands() -> None:
     help_text = run("-m", "tutorial", "--help").stdout
     for name in (
         *("lab", "test", "doctor", "reset", "progress", "classroom", "new", "execute", "inspect"),
-        *("tables", "versions", "TUTORIAL_HOME", "TUTORIAL_REDIS_URL", "CELERY_BROKER_URL"),
+        *("tables", "versions", "site", "TUTORIAL_HOME", "TUTORIAL_REDIS_URL", "CELERY_BROKER_URL"),
     ):
         assert name in help_text
 
