@@ -36,6 +36,7 @@ default_role = "py:obj"
 html_theme = "furo"
 html_title = project
 html_static_path = ["static"]
+html_favicon = "static/favicon.svg"
 html_css_files = ["course.css"]
 html_js_files = ["course.js"]
 templates_path = ["templates"]
