@@ -8,7 +8,7 @@ from tutorial.commands.website.reading import jupyterlab_address
 _PROJECT = tomllib.loads((COURSE / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 
 project = "Keeping Celery results in a SQL database"
-author = "The contributors of the course"
+author = copyright = "The contributors of the course"
 version = release = _PROJECT["version"]
 language = "en"
 
@@ -19,7 +19,7 @@ extensions = [
     "tutorial.commands.website.reading",
 ]
 exclude_patterns = ["files"]  # the notebooks to download
-suppress_warnings = ["config.cache"]
+suppress_warnings = ["config.cache", "app"]  # "app": a second builder registers all again
 
 # The outputs are those that are stored.
 nb_execution_mode = "off"
