@@ -139,7 +139,7 @@ def spoil(place: Place) -> None:
     store(worker, "revoked-two-hours-ago", None, "REVOKED")
     store(worker, "again-long-ago", ValueError("no"), "RETRY")
     store(worker, "again-long-ago", {"pid": 1}, "STARTED")
-    place.shift(-25, "old")
+    place.shift(-49, "old")
     ids = [f"{word}-two-hours-ago" for word in ("done", "failed", "revoked")]
     place.shift(-2, "again-long-ago", *ids)
     store(worker, "began-now", {"pid": 1}, "STARTED")

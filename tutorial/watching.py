@@ -23,7 +23,7 @@ MINUTES_SINCE = {
 }
 
 
-def alarms(dialect: str, *, longest: int = 60, kept: int = 24 * 60) -> dict[str, str]:
+def alarms(dialect: str, *, longest: int = 60, kept: int = 2 * 24 * 60) -> dict[str, str]:
     """Return the queries of a dashboard for one kind of database.
 
     They need the right to select from the table of results and no other right. The times are
@@ -38,7 +38,7 @@ def alarms(dialect: str, *, longest: int = 60, kept: int = 24 * 60) -> dict[str,
         How many minutes the longest task takes, its retries included.
     kept : int
         How many minutes a result is kept until a clean-up deletes it: ``result_expires`` and the
-        time between two clean-ups.
+        time between two clean-ups, a day each by default.
 
     Returns
     -------
@@ -86,7 +86,7 @@ SELECT {LAST_ID} - coalesce(max(id), 0) FROM {TASK_TABLE}"""
     return {name: query.strip() for name, query in queries.items()}
 
 
-def watch(engine: sa.Engine, *, longest: int = 60, kept: int = 24 * 60) -> pd.Series:
+def watch(engine: sa.Engine, *, longest: int = 60, kept: int = 2 * 24 * 60) -> pd.Series:
     """Ask the alarms of a table of results.
 
     Parameters

@@ -3,10 +3,6 @@
 from answers.kinds import FUNCTION, value
 from exercise_runs import Answers
 
-QUERY = (
-    "SELECT count(*) FROM kombu_message WHERE visible "
-    "AND datetime(payload ->> '$.headers.sent_at') < datetime('now', '-' || :minutes || ' minutes')"
-)
 COLUMNS = "task_id, status, name, worker, date_done"
 REVOKE = "REVOKE ALL ON ALL TABLES IN SCHEMA public FROM PUBLIC"
 GRANT = f"GRANT SELECT ({COLUMNS}) ON celery_taskmeta TO"
@@ -14,6 +10,13 @@ GRANT = f"GRANT SELECT ({COLUMNS}) ON celery_taskmeta TO"
 
 def rights(*statements: str) -> str:
     return "return [" + ", ".join(f'f"{statement}"' for statement in statements) + "]"
+
+
+def with_options(**options: str) -> str:
+    """Return a function's body that adds options to a URL; "CA" stands for the file."""
+    text = repr(options).replace("'CA'", "ca_file")
+    made = f"sa.make_url(url).update_query_dict({text})"
+    return f"return {made}.render_as_string(hide_password=False)"
 
 
 ANSWERS = {
@@ -55,38 +58,30 @@ ANSWERS = {
     ),
     2: Answers(
         wrong={
-            **value("query"),
-            "query = 3": ("`query` should be a string, but is 3."),
-            'query = "SELECT 3"': ("minutes: expected 4, got 3."),
-            'query = "SELECT count(*) FROM kombu_message WHERE visible"': (
-                "minutes: expected 4, got 6."
+            **FUNCTION,
+            "return url": "another host: it gets the password.",
+            "return sa.make_url(url)": "expected a URL as a string, got postgresql",
+            with_options(sslmode="disable"): "another host: it gets the password.",
+            with_options(sslmode="require"): "another host: it gets the password.",
+            with_options(sslmode="require", channel_binding="require"): (
+                "another host: the client talks to it."
             ),
-            f"query = {QUERY.replace('visible AND ', '')!r}": ("minutes: expected 4, got 6."),
-            f"query = {QUERY.replace('visible', 'NOT visible')!r}": ("minutes: expected 4, got 2."),
-            f"query = {QUERY.replace('datetime(payload', '(payload')!r}": (
-                "minutes: expected 4, got 1."
+            with_options(
+                sslmode="require", sslrootcert="CA"
+            ): "another host: it gets the password.",
+            with_options(sslmode="verify-ca", sslrootcert="CA"): (
+                "another host: it gets the password."
             ),
-            f"query = {QUERY.replace('minutes', 'hours')!r}": (
-                "A value is required for bind parameter 'hours'."
+            with_options(sslmode="verify-full", sslrootcert="system"): (
+                "the shop's own server: the client refuses it"
             ),
-            f"query = {QUERY.replace(' minutes', ' hours')!r}": ("minutes: expected 4, got 0."),
-            f"query = {QUERY.replace(' < ', ' > ')!r}": ("minutes: expected 4, got 2."),
-            f"query = {QUERY.replace('count(*)', '*')!r}": (
-                "the query returns 4 rows, but a dashboard needs "
-            ),
-            f"query = {QUERY.replace('count(*)', 'count(*), min(timestamp)')!r}": (
-                "the query returns 2 columns, but a dashboard nee"
-            ),
-            f"query = {QUERY.replace('count(*)', 'sum(visible)')!r}": (
-                "minutes: expected 0, got None."
-            ),
-            f"query = {QUERY.replace('$.headers', '$')!r}": ("minutes: expected 4, got 0."),
-            f"query = {QUERY.replace('kombu_message', 'messages')!r}": "no such table: messages",
+            with_options(sslmode="verify-full"): "the shop's own server: the client refuses it",
+            "return str(sa.make_url(url))": "another server, user, password or database",
+            "return 'postgresql'": "'postgresql' is not a URL.",
         },
         right=[
-            f"query = {QUERY!r}",
-            'query = "SELECT count(*) FROM kombu_message WHERE visible AND :minutes < 1440 * '
-            "(julianday('now') - julianday(json_extract(payload, '$.headers.sent_at')))\"",
+            with_options(sslmode="verify-full", sslrootcert="CA", channel_binding="prefer"),
+            'return f"{url}?sslmode=verify-full&sslrootcert={ca_file}"',
         ],
     ),
     3: Answers(

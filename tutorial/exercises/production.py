@@ -1,23 +1,28 @@
 """The exercises of chapter 15: production."""
 
-import datetime as dt
 import re
+import socket
+import ssl
+import struct
+import tempfile
 import uuid
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import sqlalchemy as sa
+import trustme
 from celery import Celery
 from celery.backends.base import Backend
 from kombu.exceptions import ContentDisallowed
 from kombu.serialization import dumps, loads, prepare_accept_content
 
 from tutorial.database import explain, make_engine
-from tutorial.exercises.checking import WrongAnswer, case, exercise, expect, shown
-from tutorial.exercises.scratch import Scratch, local_zone, scratch
+from tutorial.exercises.checking import TIME_LIMIT, WrongAnswer, case, exercise, shown
 from tutorial.servers import Server
-from tutorial.tables import GROUP_TABLE, MESSAGE_TABLE, TASK_TABLE
-from tutorial.tasks import add
+from tutorial.tables import GROUP_TABLE, TASK_TABLE
 
 SHOP = {  # the settings of exercise 1
     "task_serializer": "pickle",
@@ -72,66 +77,99 @@ def _reads(serializer: str, accepted: Any) -> bool:
         return False
 
 
+SHOP_HOST, OTHER_HOST = "localhost", "other.example.org"
+SSL_REQUEST = struct.pack("!ii", 8, 80877103)  # what a client of PostgreSQL sends first
+PASSWORD_PLEASE = b"R" + struct.pack("!ii", 8, 3)
+PASSWORD = "open-sesame"
+
+
 @exercise(
     points=2,
     hints=[
-        "A waiting message has visible = 1; payload ->> '$.headers.sent_at' is when it was sent.",
-        "Do not compare the time of a message, which has a T, with the string datetime('now'). "
-        "julianday() turns both into a number of days.",
-        "A day has 1440 minutes.",
+        "PostgreSQL's client takes sslmode and sslrootcert in the query of the URL, after a `?`.",
+        "sslmode=verify-ca checks who issued the certificate, but not for which host.",
+        "sa.make_url(url).update_query_dict({...}) adds to the query, and "
+        "render_as_string(hide_password=False) makes it a string again.",
     ],
 )
-def exercise_2(query: str) -> str:
-    """See that a query counts the messages that have been waiting longer than ``:minutes``."""
-    if not isinstance(query, str):
-        raise WrongAnswer(f"`query` should be a string, but is {shown(query)}.")
-    zones = ("America/Los_Angeles", "Asia/Tokyo")  # local time must not pass for UTC
-    for zone in zones:
-        with scratch() as databases, local_zone(zone):
-            _see_waiting(databases, query)
-    return "The query counts the messages that have been waiting too long, in every queue."
+def exercise_2(secure: Callable[[str, str], str]) -> str:
+    """See that a client talks to the server that it is meant for, and to no impostor."""
+    authority = trustme.CA()
+    with tempfile.TemporaryDirectory() as folder:
+        ca_file = str(Path(folder, "ca.pem"))
+        authority.cert_pem.write_to_path(ca_file)
+        certificates = {
+            "an impostor with a certificate for another host": authority.issue_cert(OTHER_HOST),
+            "an impostor with a certificate of its own making": trustme.CA().issue_cert(SHOP_HOST),
+        }
+        for description, certificate in certificates.items():
+            with case(description) as call:
+                heard, _error = _connect(call, secure, ca_file, certificate)
+                if PASSWORD.encode() in heard:
+                    raise WrongAnswer("it gets the password.")
+                if heard:
+                    raise WrongAnswer("the client talks to it.")
+        with case("the shop's own server") as call:
+            heard, error = _connect(call, secure, ca_file, authority.issue_cert(SHOP_HOST))
+            if not heard:
+                raise WrongAnswer(f"the client refuses it: {error}.")
+    return "The client talks to the shop's server, and to no other."
 
 
-def _see_waiting(databases: Scratch, query: str) -> None:
-    """Send messages shortly before and shortly after a moment, and see that the query counts."""
-    now = dt.datetime.now(dt.UTC)
-    # Between a day and a half and half a day ago, so that other messages are of the same day.
-    limit = (now - dt.timedelta(days=1)).replace(hour=12, minute=0)
-    minute = dt.timedelta(minutes=1)
-    for age in (2, 60, 6000, -3, -60):
-        _send(databases, limit - age * minute)
-    _send(databases, limit - 2 * minute, queue="math")
-    for age in (180, 240):
-        _send(databases, limit - age * minute, received=True)
-    minutes = (now - limit) // minute
-    for past, right in {minutes: 4, 100 * minutes: 0}.items():
-        with case(f"eight messages, six of which are waiting, {right} for over {past} minutes"):
-            expect(_number(databases.queue, query, past), right)
-
-
-def _send(databases: Scratch, sent_at: dt.datetime, **options: Any) -> None:
-    task_id = databases.send(add, (2, 3), **options)
-    change = f"""
-        UPDATE {MESSAGE_TABLE} SET payload = json_set(payload, '$.headers.sent_at', :sent_at)
-        WHERE payload ->> '$.headers.id' = :id"""
-    with databases.queue.begin() as connection:
-        connection.execute(sa.text(change), {"sent_at": sent_at.isoformat(), "id": task_id})
-
-
-def _number(engine: sa.Engine, query: str, minutes: int) -> Any:
-    """Return the only value that a query returns."""
-    with engine.connect() as connection:
+def _connect(
+    call: Callable[..., Any], secure: Callable[[str, str], str], ca_file: str, certificate: Any
+) -> tuple[bytes, str]:
+    """Connect with the learner's URL; return what a fake server hears, and the client's error."""
+    heard: list[bytes] = []
+    with socket.create_server(("127.0.0.1", 0)) as door:
+        port = door.getsockname()[1]
+        url = sa.URL.create("postgresql+psycopg", "shop", PASSWORD, SHOP_HOST, port, "results")
+        answer = call(secure, url.render_as_string(hide_password=False), ca_file)
+        made = _usable(answer, url)
+        server = Thread(target=_listen, args=(door, certificate, heard), daemon=True)
+        server.start()
+        engine = sa.create_engine(made, connect_args={"connect_timeout": int(TIME_LIMIT)})
+        reason = ""
         try:
-            rows = connection.execute(sa.text(query), {"minutes": minutes}).all()
-        except sa.exc.ResourceClosedError:
-            raise WrongAnswer("the query returns no rows: it is not a SELECT.") from None
+            engine.connect().close()
         except sa.exc.SQLAlchemyError as error:
-            reason = explain(error).partition(" (Background")[0]
-            raise WrongAnswer(f"the database cannot run the query: {reason}.") from None
-    if len(rows) != 1 or len(rows[0]) != 1:
-        size = f"{len(rows)} rows" if len(rows) != 1 else f"{len(rows[0])} columns"
-        raise WrongAnswer(f"the query returns {size}, but a dashboard needs a single number.")
-    return rows[0][0]
+            reason = explain(error)
+        with suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
+            pass  # lets the server go if nobody has come
+        server.join(TIME_LIMIT)
+    return b"".join(heard), reason
+
+
+def _usable(answer: Any, url: sa.URL) -> sa.URL:
+    if not isinstance(answer, str):
+        raise WrongAnswer(f"expected a URL as a string, got {shown(answer)}.")
+    try:
+        made = sa.make_url(answer)
+    except sa.exc.ArgumentError:
+        raise WrongAnswer(f"{shown(answer)} is not a URL.") from None
+    if made.set(query={}) != url:
+        raise WrongAnswer("the URL has another server, user, password or database.")
+    return made
+
+
+def _listen(door: socket.socket, certificate: Any, heard: list[bytes]) -> None:
+    """Play a PostgreSQL server that asks for the password in plain text."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    certificate.configure_cert(context)
+    client, _address = door.accept()
+    client.settimeout(TIME_LIMIT)
+    with suppress(OSError), client:
+        request = client.recv(len(SSL_REQUEST))
+        if request != SSL_REQUEST:  # a client that does not encrypt begins at once
+            heard.append(request)
+            client.sendall(PASSWORD_PLEASE)
+            heard.append(client.recv(1000))
+            return
+        client.sendall(b"S")
+        with context.wrap_socket(client, server_side=True) as talk:
+            heard.append(talk.recv(1000))
+            talk.sendall(PASSWORD_PLEASE)
+            heard.append(talk.recv(1000))
 
 
 READABLE = ("task_id", "status", "name", "worker", "date_done")
