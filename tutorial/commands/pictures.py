@@ -279,7 +279,7 @@ def crashes() -> Drawing:
     d.text(375, 40, "in the killed worker", font_weight="bold")
     d.text(665, 40, "safe", font_weight="bold")
     rows = [
-        ("embedded queue", "lost until it is put back (chapter 11)", "lost until it is put back"),
+        ("embedded queue", "lost until requeue_lost puts it back", "lost until it is put back"),
         ("RabbitMQ", "returned at once", "returned only with acks_late"),
         ("Redis", "returned after visibility_timeout", "returned only with acks_late"),
     ]
