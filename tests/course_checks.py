@@ -21,7 +21,7 @@ from tutorial.workspace import COURSE
 
 OPENING_ROWS = ["What you'll do", "What you'll learn", "Prerequisites", "Time"]
 MINUTES = range(5, 41)
-CELLS = range(12, 43)
+CELLS = range(12, 41)
 LINES = range(1, 13)  # of code in a cell
 FILE_LINES = range(1, 18)  # in a cell that writes a file
 WORDS = (8, 30)  # of prose for each line of code, at least and at most
