@@ -201,11 +201,11 @@ def assert_dashboard(project: Path, analyst: sa.URL) -> None:
             connection.execute(sa.text(query)).all()
             for query in statements(project / "sql" / "dashboard.sql")
         ]
-        states, failures, (minutes,), (expired,), (ids,) = found
+        states, failures, (minutes,), (expired,), (slow,), (future,), (ids,) = found
         assert states == [("SUCCESS", 9)]
         assert failures == []
         assert 0 <= minutes[0] < 60, "not eight hours, in whichever zone the server is"
-        assert expired == (0,)
+        assert expired == slow == future == (0,)
         assert 0 <= ids[0] < 1
         with pytest.raises(sa.exc.ProgrammingError, match="permission denied"):
             connection.execute(sa.text("DELETE FROM celery_taskmeta"))

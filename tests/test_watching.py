@@ -1,25 +1,33 @@
 """The alarms of chapter 16: asked as an analyst, beside a writer, and not in UTC."""
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Event, Thread
 
+import nbformat
 import pandas as pd
 import pytest
 import sqlalchemy as sa
 from celery import Celery
+from conftest import configure_again
+from processes import LONG, wait_for
+from redis import Redis
 from stored_results import make_app, store
 
 from tutorial import servers
+from tutorial.broker import BROKER_VARIABLE
 from tutorial.database import RESULT_BACKEND_VARIABLE, make_engine, sqlite_url
 from tutorial.exercises.scratch import local_zone
 from tutorial.tables import TASK_TABLE
-from tutorial.tasks import add
+from tutorial.tasks import add, nap
 from tutorial.watching import alarms, watch
 from tutorial.worker import Worker
+from tutorial.workspace import COURSE
 
+CHAPTER = COURSE / "notebooks" / "16-watching.ipynb"
 ZONE = "America/Los_Angeles"
 SHIFT = {
     "sqlite": "datetime(date_done, '{} hours')",
@@ -191,6 +199,42 @@ def test_the_analyst_may_only_read(place: Place) -> None:
     refused = "readonly database|permission denied|command denied"
     with pytest.raises(sa.exc.DBAPIError, match=refused), place.analyst.begin() as connection:
         connection.exec_driver_sql(f"DELETE FROM {TASK_TABLE}")
+
+
+def test_the_queries_of_the_runbook_run_as_the_analyst(place: Place) -> None:
+    spoil(place)
+    prose = "\n".join(cell.source for cell in nbformat.read(CHAPTER, as_version=4).cells)
+    queries = re.findall(r"`(SELECT [^`]+ FROM celery_taskmeta[^`]*)`", prose)
+    assert len(queries) == 5
+    with place.analyst.connect() as connection:
+        for query in queries:
+            assert connection.execute(sa.text(query)).all()
+
+
+def test_alarms_use_the_indexes(home: Path) -> None:
+    url = sqlite_url(home / "results.db")
+    make_app(str(url)).backend.ResultSession().close()
+    with make_engine(url).connect() as connection:
+        plans = {
+            name: str(connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {query}").all())
+            for name, query in alarms("sqlite").items()
+        }
+    assert [name for name, plan in plans.items() if f"SCAN {TASK_TABLE}'" in plan] == []
+
+
+def test_what_a_worker_holds_is_not_in_the_lists_of_redis(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with servers.redis() as broker, Redis.from_url(broker.url) as client:
+        monkeypatch.setenv(BROKER_VARIABLE, broker.url)
+        configure_again()
+        with Worker(concurrency=1) as worker:
+            nap.delay(LONG)
+            wait_for(lambda: "received" in worker.logs())
+            add.delay(1, 1)
+            wait_for(lambda: client.hlen("unacked") == 1)
+            assert client.llen("celery") == 0
+            worker.kill()
 
 
 def test_no_alarms_for_another_database() -> None:

@@ -13,8 +13,6 @@ GRANT USAGE ON SEQUENCE task_id_sequence, taskset_id_sequence, orders_id_seq TO 
 -- The analyst reads. A role that may write to celery_taskmeta could plant a pickle, which Celery's
 -- own reader would run.
 GRANT SELECT ON celery_taskmeta, celery_tasksetmeta TO myproject_analyst;
--- For the dashboard's "share of ids used".
-GRANT SELECT ON SEQUENCE task_id_sequence TO myproject_analyst;
 
 -- date_done has no time zone, so every session must use the same one.
 ALTER ROLE myproject_worker SET timezone TO 'UTC';
