@@ -19,9 +19,10 @@ def pytest_configure(config: pytest.Config) -> None:
         config.option.nbval_sanitize_with = str(RULES)
 
 
+@pytest.hookimpl(tryfirst=True)  # before xdist's own answer, which is the number of cores
 def pytest_xdist_auto_num_workers() -> int:
-    """Return how many processes run tests: one more than there are cores, as tests wait a lot."""
-    return max(2, os.cpu_count() or 2) + 1
+    """Return how many processes run tests: two more than there are cores, as tests wait a lot."""
+    return max(2, os.cpu_count() or 2) + 2
 
 
 def pytest_ignore_collect(collection_path: Path) -> bool | None:
