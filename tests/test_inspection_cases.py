@@ -106,7 +106,7 @@ def test_columns_that_may_not_be_read_are_named(tmp_path: Path) -> None:
     assert "denied for table celery_taskmeta" in notes["columns and indexes"]
     assert notes["some columns"] == (
         "The right to SELECT is missing for result, children, args, kwargs, stamps of the table "
-        "celery_taskmeta."
+        "celery_taskmeta: what may not be read is empty."
     )
     assert not {"missing-columns", "older-columns"} & {f.check for f in report.findings}
 
