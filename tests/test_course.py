@@ -116,7 +116,9 @@ def good_notebook() -> NotebookNode:
             'from tutorial.workspace import open_workspace\n\n_ = open_workspace("03-add")\n'
             "%xmode Minimal"
         ),
-        new_markdown_cell("Errors are short now.\n\n## A task\n\nIt stands in `tutorial/tasks.py` as `tutorial.tasks.add`."),
+        new_markdown_cell(
+            "Errors are short now.\n\n## A task\n\nIt stands in `tutorial/tasks.py` as `tutorial.tasks.add`."
+        ),
         code("2 + 3", value("5")),
         new_markdown_cell("The sum is five."),
         code('print("SUCCESS")', printed),
