@@ -117,7 +117,8 @@ def good_notebook() -> NotebookNode:
             "%xmode Minimal"
         ),
         new_markdown_cell(
-            "Errors are short now.\n\n## A task\n\nIt stands in `tutorial/tasks.py` as `tutorial.tasks.add`."
+            "Errors are short now.\n\n"
+            "## A task\n\nIt stands in `tutorial/tasks.py` as `tutorial.tasks.add`."
         ),
         code("2 + 3", value("5")),
         new_markdown_cell("The sum is five."),
