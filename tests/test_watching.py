@@ -155,6 +155,7 @@ def spoil(place: Place) -> None:
     store(worker, "failed-now", ValueError("no"), "FAILURE")
 
 
+@pytest.mark.slow  # in a long run it can wait for ever: the app may have another queue
 def test_each_alarm_counts_its_rows_beside_a_writer(
     place: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:
