@@ -477,7 +477,7 @@ def survive(home: Path, pool: str, capsys: pytest.CaptureFixture[str], **size: A
     assert counts.ran_twice <= 3 * kills  # no more than what the killed had begun
 
 
-@pytest.mark.slow
+@pytest.mark.slow  # only until it is known why it sometimes waits for ever with prefork
 @pytest.mark.parametrize("pool", few(*POOLS))
 def test_no_task_is_lost_when_workers_are_killed_at_random(
     stress_home: Path, pool: str, capsys: pytest.CaptureFixture[str]

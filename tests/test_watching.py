@@ -155,7 +155,7 @@ def spoil(place: Place) -> None:
     store(worker, "failed-now", ValueError("no"), "FAILURE")
 
 
-@pytest.mark.slow  # in a long run it can wait for ever: the app may have another queue
+@pytest.mark.slow  # only until it is known why it waited for ever once, after other files
 def test_each_alarm_counts_its_rows_beside_a_writer(
     place: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:
