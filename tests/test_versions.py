@@ -2,6 +2,7 @@
 
 import re
 import sys
+import sysconfig
 from importlib import metadata
 
 import pytest
@@ -15,9 +16,16 @@ RECORDED = VERSIONS.read_text(encoding="utf-8")
 
 
 def installed() -> dict[str, str]:
-    """Return the versions that are installed, by the names that the record uses."""
+    """Return the versions that are installed, by the names that the record uses.
+
+    Only this environment's own folder is read. Importing setuptools puts the copies that it
+    carries with it (platformdirs, zipp) at the front of ``sys.path``, and another test in the same
+    process may have imported it.
+    """
+    environment = [sysconfig.get_path("purelib"), sysconfig.get_path("platlib")]
     found = {
-        re.sub(r"[-_.]+", "-", each.name).lower(): each.version for each in metadata.distributions()
+        re.sub(r"[-_.]+", "-", each.name).lower(): each.version
+        for each in metadata.distributions(path=environment)
     }
     return {name: version for name, version in found.items() if name in recorded_versions()}
 
