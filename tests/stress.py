@@ -27,6 +27,7 @@ from tutorial.worker import Worker
 # The main process alone, a child of the pool alone, and all at once, as when the machine stops.
 WAYS = {"prefork": ["main", "child", "group"], "threads": ["main"], "solo": ["main"]}
 CONCURRENCY = 2
+STALL = 30  # seconds without a result; on a busy machine a restart in vain does no harm
 
 # Tasks that tell of each run. A pool process that is killed gives its task back here, which is
 # Celery's own remedy for it.
@@ -98,6 +99,17 @@ class Crew:
             self.starting.append(self.threads.submit(self.start))
         return way
 
+    def restart(self) -> int:
+        """Replace all workers, as an operator does, and return their number.
+
+        A pool process can die after it has read a task and before it has said so. Its worker goes
+        on and knows nothing of the task, which comes back when the worker ends.
+        """
+        for worker in self.workers:
+            worker.kill()
+            worker.start()
+        return len(self.workers)
+
     def stop(self) -> None:
         self.threads.shutdown()
         for worker in self.workers:
@@ -142,11 +154,15 @@ def stress(
     send(2 * results_between_kills)
     with crew(workers, pool, random.Random(seed)) as killed:
         done, progress = 0, time.monotonic()
-        next_kill = results_between_kills
+        next_kill, next_restart = results_between_kills, progress + STALL
         while done < tasks and time.monotonic() - progress < PATIENCE:
             before, done = done, count_done(results)
             if done > before:
                 progress = time.monotonic()
+                next_restart = progress + STALL
+            elif time.monotonic() > next_restart:
+                counts.killed["restart"] += killed.restart()
+                next_restart = time.monotonic() + STALL
             if done >= next_kill and killed.workers:
                 next_kill = done + results_between_kills
                 counts.killed[killed.kill_one()] += 1

@@ -178,6 +178,48 @@ def test_what_a_stopping_worker_gave_back_is_not_lost(engines: Engines, gate: Pa
         assert values(held) == [0, 1, 2, 3]
 
 
+# The first process of the pool that has read a task dies before it says which one.
+SILENT = """
+import os, signal
+from billiard.pool import Worker
+from tutorial.tasks import app
+from tutorial.workspace import home
+
+receive = Worker._make_protected_receive
+
+def receive_and_die(worker, connection):
+    inner = receive(worker, connection)
+
+    def outer():
+        task = inner()
+        if task and not (home() / "died").exists():
+            (home() / "died").touch()
+            os.kill(os.getpid(), signal.SIGKILL)
+        return task
+
+    return outer
+
+Worker._make_protected_receive = receive_and_die
+"""
+
+
+@needs_fork
+def test_a_task_that_a_pool_process_never_reported_comes_back_when_the_worker_ends(
+    engines: Engines, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (home / "silent.py").write_text(SILENT)
+    monkeypatch.setenv("PYTHONPATH", str(home))
+    with Worker("silent", concurrency=2) as worker:
+        result = tasks.add.delay(2, 3)
+        wait_for((home / "died").exists)
+        assert tasks.add.delay(1, 1).get(timeout=PATIENCE) == 2  # the worker goes on
+        assert requeue_lost(*engines) == 0  # and nobody knows that it has lost a task
+        worker.kill()
+    assert requeue_lost(*engines) == 1
+    with Worker(concurrency=1):
+        assert result.get(timeout=PATIENCE) == 5
+
+
 def test_a_task_that_ignores_its_result_is_left_alone(engines: Engines) -> None:
     with Worker() as worker:
         tasks.nap.apply_async([LONG], ignore_result=True)
@@ -477,7 +519,6 @@ def survive(home: Path, pool: str, capsys: pytest.CaptureFixture[str], **size: A
     assert counts.ran_twice <= 3 * kills  # no more than what the killed had begun
 
 
-@pytest.mark.slow  # only until it is known why it sometimes waits for ever with prefork
 @pytest.mark.parametrize("pool", few(*POOLS))
 def test_no_task_is_lost_when_workers_are_killed_at_random(
     stress_home: Path, pool: str, capsys: pytest.CaptureFixture[str]

@@ -2,10 +2,11 @@
 
 import re
 from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from threading import Event, Thread
+from threading import Event
 
 import nbformat
 import pandas as pd
@@ -118,7 +119,7 @@ def place(request: pytest.FixtureRequest, home: Path) -> Iterator[Place]:
 
 
 @contextmanager
-def writer(place: Place, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def writer(place: Place, monkeypatch: pytest.MonkeyPatch) -> Iterator[Future[None]]:
     """Let a real worker, under its own role, store results all the time."""
     monkeypatch.setenv(RESULT_BACKEND_VARIABLE, f"db+{place.worker}")
     enough = Event()
@@ -127,14 +128,11 @@ def writer(place: Place, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         while not enough.wait(0.01):
             add.delay(1, 1)
 
-    with Worker(concurrency=1):
-        sender = Thread(target=send)
-        sender.start()
+    with Worker(concurrency=1), ThreadPoolExecutor() as thread:
         try:
-            yield
+            yield thread.submit(send)
         finally:
             enough.set()
-            sender.join()
 
 
 def spoil(place: Place) -> None:
@@ -155,7 +153,6 @@ def spoil(place: Place) -> None:
     store(worker, "failed-now", ValueError("no"), "FAILURE")
 
 
-@pytest.mark.slow  # only until it is known why it waited for ever once, after other files
 def test_each_alarm_counts_its_rows_beside_a_writer(
     place: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -165,10 +162,11 @@ def test_each_alarm_counts_its_rows_beside_a_writer(
             f"SELECT date_done IS NULL FROM {TASK_TABLE} WHERE status = 'STARTED' ORDER BY id"
         )
         assert list(connection.scalars(query)) == [True, False, True]
-    with writer(place, monkeypatch):
+    with writer(place, monkeypatch) as sending:
         before = place.count()
         while place.count() < before + 20:
             assert_alarms(watch(place.analyst))
+            assert not sending.done(), sending.exception()
     assert_alarms(watch(place.analyst))
 
 

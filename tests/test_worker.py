@@ -138,6 +138,16 @@ def test_restart_is_another_process_with_a_log_of_its_own() -> None:
 
 
 @needs_fork
+def test_a_worker_goes_on_when_its_idle_pool_processes_are_killed() -> None:
+    with Worker(concurrency=2) as worker:
+        assert five() == 5
+        for process in psutil.Process(worker.pid).children():
+            process.kill()  # one of them was waiting for a task, and the others for their turn
+        assert five() == 5
+        worker.kill()
+
+
+@needs_fork
 def test_kill_leaves_nothing_also_when_busy(home: Path) -> None:
     worker = Worker(hostname="busy@test").start()
     tasks.nap.delay(LONG)

@@ -72,6 +72,8 @@ def lost_tasks(
     - A task whose row was deleted by ``forget()``, or which raised `celery.exceptions.Ignore`,
       is found if its worker is gone: nothing is left that says that it has ended. So is a message
       that the worker refused and threw away, such as a pickle.
+    - A pool process can be killed after it has read a task and before it has told its worker so.
+      The worker goes on without that task, which is found when the worker has ended.
 
     Parameters
     ----------

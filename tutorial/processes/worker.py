@@ -15,6 +15,7 @@ from celery import Celery
 from celery.app.utils import find_app
 from celery.bin.base import CLIContext
 from celery.bin.worker import worker
+from celery.concurrency import prefork
 from celery.exceptions import ImproperlyConfigured
 from celery.signals import worker_process_shutdown, worker_ready
 from kombu.exceptions import OperationalError
@@ -44,6 +45,10 @@ def main(arguments: list[str]) -> None:
     except ImproperlyConfigured as error:
         sys.exit(str(error))
     worker_process_shutdown.connect(_end_at_once, weak=False)  # after those of the app
+    if "--pool=prefork" in options:
+        from tutorial.processes import pool  # which Windows does not have
+
+        prefork.TaskPool.BlockingPool = pool.Pool
     try:
         # The command itself, without the others of the program celery, saves a fifth of the start.
         worker.main(options, obj=CLIContext(app=app, no_color=True, workdir=None, quiet=False))
