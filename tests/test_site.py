@@ -18,7 +18,7 @@ from bs4 import BeautifulSoup, Tag
 from course_checks import images
 
 from tutorial.commands import site
-from tutorial.commands.chapters import EXERCISES, NOTEBOOKS, chapters
+from tutorial.commands.chapters import EXERCISES, NOTEBOOKS, chapters, parts
 from tutorial.exercises.checking import SOURCES
 from tutorial.workspace import COURSE
 
@@ -197,7 +197,7 @@ def test_without_an_address_no_link_leads_to_a_repository(
 
 def test_no_address_has_vanished(pages: dict[Path, BeautifulSoup]) -> None:
     """People link to headings. An address that must go is taken out of the list by hand."""
-    names = [*(f"{name}.html" for name in NAMES), "questions.html", "glossary.html"]
+    names = [*(f"{name}.html" for name in NAMES), "questions.html", "glossary.html", "cards.html"]
     found = {f"{name}#{each['id']}" for name in names for each in sections(page(pages, name))}
     assert [address for address in found if re.search(r"#id\d+$", address)] == []
     recorded = set(ADDRESSES.read_text(encoding="utf-8").splitlines())
@@ -231,6 +231,22 @@ def test_each_word_of_the_glossary_leads_to_a_chapter() -> None:
     assert terms == sorted(set(terms))
     for term, definition in entries:
         assert re.search(r"\[[Cc]hapter \d\d\]\(\d\d-[\w-]+\.ipynb\)$", definition), term
+
+
+def test_each_part_has_its_card() -> None:
+    text = (NOTEBOOKS / "CARDS.md").read_text(encoding="utf-8")
+    cards = re.split(r"^## ", text, flags=re.MULTILINE)[1:]
+    titles = [
+        f"Card {number}. {part.title}"
+        for number, part in zip(["I", "II", "III"], parts(), strict=True)
+    ]
+    assert [card.partition("\n")[0] for card in cards] == titles
+    for card in cards:
+        sections = re.findall(r"^### Card I+: (.*)$", card, re.MULTILINE)
+        assert sections == ["states", "settings", "symptom, cause, fix"]
+        assert card.count("|---|---|---|") == len(sections)
+        for row in re.findall(r"^\| (.*) \|$", card, re.MULTILINE):
+            assert len(re.split(r" \| ", row)) == 3, row
 
 
 # The command

@@ -33,6 +33,7 @@ WEBSITE = Path(__file__).with_name("website")
 TEXTS = {
     NOTEBOOKS / "QUESTIONS.md": "questions.md",
     NOTEBOOKS / "GLOSSARY.md": "glossary.md",
+    NOTEBOOKS / "CARDS.md": "cards.md",
     NOTEBOOKS / "INSTALL.md": "install.md",
     EXERCISES / "TEACHERS.md": "exercises/teachers.md",
     COURSE / "CHANGELOG.md": "changes.md",
