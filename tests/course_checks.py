@@ -28,10 +28,7 @@ WORDS = (8, 30)  # of prose for each line of code, at least and at most
 SECONDS_ASLEEP = 2  # in all cells of a chapter together
 RAISES = "raises-exception"
 MINIMAL = "%xmode Minimal"
-EXERCISES = (
-    "First come the [exercises of this chapter]({}), which say of each answer whether it is "
-    "right, and if not, why."
-)
+EXERCISES = "First, try this chapter's [exercises]({})."
 HOSTS = {
     "alembic.sqlalchemy.org",
     "creativecommons.org",

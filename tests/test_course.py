@@ -117,7 +117,7 @@ def good_notebook() -> NotebookNode:
             "%xmode Minimal"
         ),
         new_markdown_cell(
-            "Errors are short now.\n\n"
+            "Errors are short now: Python shows each of them on one line, without a traceback.\n\n"
             "## A task\n\nIt stands in `tutorial/tasks.py` as `tutorial.tasks.add`."
         ),
         code("2 + 3", value("5")),
@@ -217,8 +217,8 @@ BAD = [
     ("check_ending", "nothing next", without(11)),
     ("check_ending", "code at the end", code_at_the_end),
     ("check_exercises", "another chapter's", replaced(11, "exercises/03", "exercises/04")),
-    ("check_exercises", "other words", replaced(11, "First come", "There are")),
-    ("check_exercises", "not first", replaced(11, "First come", "More.\n\nFirst come")),
+    ("check_exercises", "other words", replaced(11, "First, try", "Then do")),
+    ("check_exercises", "not first", replaced(11, "First, try", "More.\n\nFirst, try")),
     ("check_headings", "two titles", replaced(10, "One task.", "# Another title")),
     ("check_headings", "a level left out", replaced(6, "### Failing", "#### Failing")),
     ("check_headings", "a heading twice", replaced(6, "### Failing", "### A task")),
