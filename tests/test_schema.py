@@ -1,0 +1,130 @@
+"""What chapter 14 says of an upgrade, as the tables' owner, beside a worker, not in UTC."""
+
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import nbformat
+import pandas as pd
+import pytest
+import sqlalchemy as sa
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from celery.backends.database.models import ResultModelBase
+from old_tables import old_table
+from processes import PATIENCE
+from stored_results import make_app, store
+from test_expiry import ids, writer
+
+from tutorial.commands.chapters import NOTEBOOKS
+from tutorial.results import load_results
+
+CELLS = nbformat.read(NOTEBOOKS / "14-schema.ipynb", as_version=4).cells
+ZONE = "America/Los_Angeles"
+TABLES = ("celery_taskmeta", "celery_tasksetmeta")
+SEQUENCES = ("task_id_sequence", "taskset_id_sequence")
+INDEX = "ix_celery_taskmeta_date_done"
+
+
+def migration() -> list[str]:
+    """Return the statements that the chapter recommends."""
+    source = next(cell.source for cell in CELLS if "ADD COLUMN IF NOT EXISTS" in cell.source)
+    statements: list[str] = []
+    recipe = source.partition("worker.backend")[0]
+    exec(recipe, {"as_owner": lambda *found: statements.extend(found)})
+    return statements
+
+
+@contextmanager
+def roles(admin: sa.Engine) -> Iterator[tuple[sa.Engine, sa.URL]]:
+    """Yield an engine of the tables' owner, who is no superuser, and the URL of a worker's role."""
+    owner, worker = (f"{word}_{uuid.uuid4().hex[:8]}" for word in ("owner", "worker"))
+    with admin.execution_options(isolation_level="AUTOCOMMIT").connect() as connection:
+        for statement in (
+            f"ALTER DATABASE {admin.url.database} SET timezone TO '{ZONE}'",
+            *(f"CREATE ROLE {role} LOGIN PASSWORD 'secret'" for role in (owner, worker)),
+            f"ALTER SCHEMA public OWNER TO {owner}",
+            *(f"ALTER TABLE {table} OWNER TO {owner}" for table in TABLES),
+            *(f"ALTER SEQUENCE {name} OWNER TO {owner}" for name in SEQUENCES),
+            f"GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO {worker}",
+            f"GRANT USAGE ON ALL SEQUENCES IN SCHEMA public TO {worker}",
+        ):
+            connection.exec_driver_sql(statement)
+        url = admin.url.set(password="secret")
+        engine = sa.create_engine(url.set(username=owner), isolation_level="AUTOCOMMIT")
+        try:
+            yield engine, url.set(username=worker)
+        finally:
+            engine.dispose()
+            for role in (worker, owner):
+                connection.exec_driver_sql(f"DROP OWNED BY {role} CASCADE")
+                connection.exec_driver_sql(f"DROP ROLE {role}")
+
+
+def run(engine: sa.Engine, statements: list[str]) -> None:
+    with engine.connect() as connection:
+        for statement in statements:
+            connection.exec_driver_sql(statement)
+
+
+def stock_answers(worker: sa.URL, task_id: str) -> bool:
+    """Tell whether Celery's own backend can store and read as the worker's role."""
+    app = make_app(worker.render_as_string(hide_password=False))
+    store(app, task_id, 5)
+    return bool(app.AsyncResult(task_id).get(timeout=PATIENCE) == 5)
+
+
+@pytest.mark.parametrize("version", ["5.2.7", pytest.param("5.6.3", marks=pytest.mark.slow)])
+def test_a_table_is_migrated_while_a_worker_stores(version: str, tmp_path: Path) -> None:
+    with (
+        old_table("postgresql", version, "json", tmp_path) as admin,
+        roles(admin) as (owner, worker),
+    ):
+        before = ids(admin)
+        with writer(worker) as stored:
+            run(owner, migration())
+            run(owner, migration())  # again, as after an error
+        with owner.connect() as connection:
+            context = MigrationContext.configure(connection)
+            assert compare_metadata(context, ResultModelBase.metadata) == []
+        assert ids(admin) == before | set(stored)
+        assert stock_answers(worker, "after")
+        done = load_results(owner, progress=False).set_index("task_id").loc["after", "date_done"]
+        assert abs(done - pd.Timestamp.now("UTC")) < pd.Timedelta(hours=1)
+
+
+def test_the_migration_gives_up_while_a_transaction_reads(tmp_path: Path) -> None:
+    with (
+        old_table("postgresql", "5.2.7", "json", tmp_path) as admin,
+        roles(admin) as (owner, worker),
+    ):
+        with admin.connect() as reader, writer(worker):
+            reader.execute(sa.text("SELECT count(*) FROM celery_taskmeta"))
+            with pytest.raises(sa.exc.OperationalError, match="lock timeout"):
+                run(owner, migration())
+        run(owner, migration())
+        assert stock_answers(worker, "after")
+
+
+def test_an_index_that_was_interrupted_is_taken_for_a_good_one(tmp_path: Path) -> None:
+    def is_valid() -> bool:
+        query = f"SELECT indisvalid FROM pg_index WHERE indexrelid = '{INDEX}'::regclass"
+        with owner.connect() as connection:
+            return bool(connection.scalar(sa.text(query)))
+
+    with (
+        old_table("postgresql", "5.2.7", "json", tmp_path) as admin,
+        roles(admin) as (owner, _worker),
+    ):
+        create = next(statement for statement in migration() if INDEX in statement)
+        with (
+            admin.begin() as writing,
+            pytest.raises(sa.exc.OperationalError, match="lock timeout"),
+        ):
+            writing.exec_driver_sql("UPDATE celery_taskmeta SET retries = 0")
+            run(owner, ["SET lock_timeout = '100ms'", create])
+        run(owner, ["RESET lock_timeout", create])
+        assert not is_valid()
+        run(owner, [f"DROP INDEX CONCURRENTLY {INDEX}", create])
+        assert is_valid()
