@@ -12,6 +12,7 @@ from uuid import uuid4
 
 import pytest
 import sqlalchemy as sa
+from celery import Celery
 from processes import PATIENCE, few, needs_fork, python, survivors
 
 from tutorial import servers
@@ -247,13 +248,32 @@ def test_a_restart_of_the_database_under_load_loses_nothing(modules: Path) -> No
         no_password(database, modules)
 
 
-@pytest.mark.slow  # chapter 12 shows it
+@pytest.mark.slow  # chapter 13 shows it
 def test_a_restart_of_the_broker_under_load_loses_nothing(modules: Path) -> None:
     with start("redis", private=True) as broker, start("postgresql") as database:
         with under_load(modules, broker, database) as client:
             broker.restart()
             assert client.communicate(timeout=PATIENCE)[0] == "400\n"
         no_password(broker, modules)
+
+
+@pytest.mark.slow
+def test_rabbitmq_needs_a_queue_with_priorities() -> None:
+    orders = {}
+    with start("rabbitmq") as broker:
+        for limit in (None, 9):
+            app = Celery("priorities", broker=broker.url, set_as_current=False)
+            app.conf.task_default_queue = f"priorities-{uuid4().hex}"
+            app.conf.task_queue_max_priority = limit
+            for priority in (9, 3, 0, 6):
+                app.send_task("shop.ship", [priority], priority=priority)
+            with app.connection_for_read() as connection:
+                queue = app.amqp.queues[app.conf.task_default_queue](connection.default_channel)
+                messages = [queue.get(no_ack=True).decode() for _ in range(4)]
+                queue.delete()
+            app.close()
+            orders[limit] = [args[0] for args, _kwargs, _callbacks in messages]
+    assert orders == {None: [9, 3, 0, 6], 9: [9, 6, 3, 0]}
 
 
 def test_a_connection_that_is_cut_in_the_middle_of_a_task(modules: Path) -> None:

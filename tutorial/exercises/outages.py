@@ -18,7 +18,7 @@ INSERT = sa.text("INSERT INTO results VALUES (:key)")
     points=1,
     hints=[
         "The longest possible pauses are 0.02 s, 0.04 s, 0.08 s and so on, up to 10 s.",
-        "A random part of a pause is half of it on average.",
+        "On average, a random part of a pause is half of it.",
         "Add the averages in a loop, and count them until the sum is large enough.",
     ],
 )
@@ -55,7 +55,7 @@ def exercise_2(place_order: Callable[[sa.Engine, str, Callable[[int], None]], An
                 call(place_order, engine, item, _sender(engine, sent))
                 numbers = _orders(engine, item)
                 if len(numbers) != 1:
-                    raise WrongAnswer(f"there are {len(numbers)} orders of it, not one.")
+                    raise WrongAnswer(f"there are {len(numbers)} orders for it, not one.")
                 if not sent:
                     raise WrongAnswer("`send` was not called.")
                 expect([number for number, _ in sent], numbers, "the ids given to `send`: ")
@@ -67,8 +67,8 @@ def exercise_2(place_order: Callable[[sa.Engine, str, Callable[[int], None]], An
             if sent:
                 raise WrongAnswer("`send` was called, but there is no such order.")
             if not raised:
-                raise WrongAnswer("your function hides the error: its caller must see it.")
-    return "A task is sent when its order is there, and not before."
+                raise WrongAnswer("your function hides the error, but its caller must see it.")
+    return "The task is sent when others can see its order, and not before."
 
 
 @contextmanager
@@ -135,13 +135,13 @@ class _Store:
 @exercise(
     points=3,
     hints=[
-        "A loop that is left by return: try the action, and return what it returns.",
-        "except sa.exc.OperationalError catches only what may pass; other exceptions go on.",
-        "After the loop of 60 tries, call the action for the last time, outside try.",
+        "Use a loop that ends with return: try the action, and return what it returns.",
+        "except sa.exc.OperationalError catches only errors that may pass; others are raised.",
+        "After the loop of 60 tries, call the action for the last time, without try.",
     ],
 )
 def exercise_3(persist: Callable[[Callable[[], Any], Callable[[float], None]], Any]) -> str:
-    """See that a function retries as long as it helps, and no longer."""
+    """See that a function retries as long as that can help, and no longer."""
     with scratch() as databases:
         engine = databases.results
         with engine.begin() as connection:
@@ -160,7 +160,7 @@ def exercise_3(persist: Callable[[Callable[[], Any], Callable[[float], None]], A
             pauses, action = [], _Store(engine, "row 0", 0)
             _expect_error(call, persist, action, pauses, sa.exc.IntegrityError)
             expect(action.tries, 1, "the number of attempts: ")
-    return "What may pass is tried again, and everything else is reported at once."
+    return "It tries again after errors that may pass, and raises all others at once."
 
 
 def _pauses(retries: int) -> list[float]:

@@ -37,7 +37,7 @@ SHOP = {  # the settings of exercise 1
     hints=[
         "accept_content, a list, decides what is read from the queue.",
         "There is another list for results: result_accept_content.",
-        "Workers that refuse pickles run no task that was sent as a pickle: see task_serializer.",
+        "Workers that refuse pickles do not run tasks sent as pickles: see task_serializer.",
     ],
 )
 def exercise_1(settings: Mapping[str, Any]) -> str:
@@ -55,7 +55,7 @@ def exercise_1(settings: Mapping[str, Any]) -> str:
     for name in ("task_serializer", "result_serializer"):
         if app.conf[name] != "json":
             raise WrongAnswer(
-                f"{name} is still {app.conf[name]!r}: the app writes what nothing may read."
+                f"{name} is still {app.conf[name]!r}, but nothing accepts what the app then writes."
             )
     accepted = {
         "A worker": prepare_accept_content(app.conf.accept_content),
@@ -93,7 +93,7 @@ PASSWORD = "open-sesame"
     ],
 )
 def exercise_2(secure: Callable[[str, str], str]) -> str:
-    """See that a client talks to the server that it is meant for, and to no impostor."""
+    """See that a client talks to its own server, and to no impostor."""
     authority = trustme.CA()
     with tempfile.TemporaryDirectory() as folder:
         ca_file = str(Path(folder, "ca.pem"))
@@ -204,7 +204,7 @@ def exercise_3(rights: Callable[[str], list[str]], server: Server) -> str:
                 raise WrongAnswer(f"expected a list of strings, got {shown(statements)}.")
             ends = r"\b(COMMIT|END|ROLLBACK)\b"
             if any(re.search(ends, text, re.IGNORECASE) for text in statements):
-                raise WrongAnswer("a statement ends the transaction, which is not its task.")
+                raise WrongAnswer("a statement ends the transaction, which is not allowed.")
             _look_at(connection, statements, role)
     finally:
         engine.dispose()

@@ -67,11 +67,11 @@ NAMES: list[tuple[str | None, str, bool]] = [
         'sa.inspect(engine).get_columns("celery_taskmeta") describes the columns that are there.',
         "ALTER TABLE celery_taskmeta ADD COLUMN stamps BLOB adds a column, and fails if the table "
         "has it already.",
-        "CREATE INDEX IF NOT EXISTS can run again. Commit: engine.begin() does it.",
+        "CREATE INDEX IF NOT EXISTS can run again. engine.begin() commits for you.",
     ],
 )
 def exercise_2(migrate: Callable[[sa.Engine], object]) -> str:
-    """See that a function makes a table of Celery 5.2 ready for 5.7, wherever it has stopped."""
+    """See that a function prepares a table of Celery 5.2 for 5.7, wherever it has stopped."""
     for description, begun in BEGUN.items():
         with scratch() as databases, case(description) as call:
             results = databases.results
@@ -86,14 +86,14 @@ def exercise_2(migrate: Callable[[sa.Engine], object]) -> str:
             with results.connect() as connection:
                 if connection.execute(sa.text(STORED)).all() != before:
                     raise WrongAnswer("the rows have changed: a migration must keep them.")
-    return "Both columns and the index are there, the rows are kept, and it can run again."
+    return "Both columns and the index exist, the rows are kept, and it can run again."
 
 
 INDEX = "CREATE INDEX ix_celery_taskmeta_date_done ON celery_taskmeta (date_done)"
 BEGUN = {
     "a table of Celery 5.2": [],
-    "a table of Celery 5.6, which has the index": [INDEX],
-    "a migration that stopped half-way": ["ALTER TABLE celery_taskmeta ADD COLUMN children BLOB"],
+    "a table of Celery 5.6.3, which has the index": [INDEX],
+    "a migration that stopped halfway": ["ALTER TABLE celery_taskmeta ADD COLUMN children BLOB"],
 }
 
 
@@ -139,7 +139,7 @@ def exercise_3(convert: Callable[[sa.Engine], int]) -> str:
                     raise WrongAnswer("a stored pickle has run code: use read_pickle.")
                 _see_converted(results, right)
                 expect(said, count, "the number of converted rows: ")
-    return "The plain values are JSON, the rest is as it was, and nothing has run."
+    return "The plain values are JSON, the other rows are unchanged, and no code has run."
 
 
 class _Payload:

@@ -27,8 +27,8 @@ DATABASE = sa.make_url("postgresql+psycopg://shop:turnip@db.example.org:5432/res
     hints=[
         f"The variables are {BROKER_VARIABLE} and {RESULT_BACKEND_VARIABLE}.",
         "A URL has the form scheme://user:password@host:port/name. Here Redis has no user, and "
-        "the number of its database in place of the name.",
-        "The URL of the results is SQLAlchemy's, with db+ before it.",
+        "the name is the number of its database.",
+        "The URL for the results is an SQLAlchemy URL with db+ in front.",
     ],
 )
 def exercise_1(environment: Mapping[str, str]) -> str:
@@ -110,7 +110,7 @@ def exercise_2(waiting: Callable[[Any, str], int], server: Server) -> str:
             with case(what) as call:
                 found = call(waiting, client, queue)
                 if sum(client.llen(name) for name in _lists(client, queue)) != 2 * right:
-                    raise WrongAnswer("it has changed the queue: counting must leave the tasks.")
+                    raise WrongAnswer("it has changed the queue: counting must not remove tasks.")
                 if found == 2 * right and right:
                     raise WrongAnswer(
                         f"expected {right}, got {found}: a second queue, whose name begins with "

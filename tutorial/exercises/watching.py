@@ -28,8 +28,8 @@ FAULTS = ("pickle", "cut", "future", "undated", "nameless")
     points=2,
     hints=[
         "A waiting message has visible = 1; payload ->> '$.headers.sent_at' is when it was sent.",
-        "Do not compare the time of a message, which has a T, with the string datetime('now'). "
-        "julianday() turns both into a number of days.",
+        "Do not compare the time of a message, which contains a T, with the string "
+        "datetime('now'). julianday() turns both into a number of days.",
         "A day has 1440 minutes.",
     ],
 )
@@ -108,11 +108,11 @@ LIVES: list[tuple[str, int | None]] = [
         "Three states are final: SUCCESS, FAILURE and REVOKED. All others can be stuck.",
         "A row that was stored twice has a date, and so an age: date_done < datetime('now', ...).",
         "For a row without a date, ask for the largest id of the rows that have an old date: a "
-        "smaller id was given out even earlier.",
+        "row with a smaller id is even older.",
     ],
 )
 def exercise_2(alarm: str) -> str:
-    """See that a query counts the tasks of which nothing was heard for ``:minutes``."""
+    """See that a query counts the tasks that have not reported for ``:minutes``."""
     if not isinstance(alarm, str):
         raise WrongAnswer(f"`alarm` should be a string, but is {shown(alarm)}.")
     for zone in ZONES:
@@ -240,7 +240,7 @@ def exercise_3(faults: Callable[[sa.Engine], dict[str, list[int]]]) -> str:
 
 def _compare(fault: str, ids: list[int], right: list[int]) -> None:
     if missed := set(right) - set(ids):
-        raise WrongAnswer(f"{fault}: {len(missed)} of {len(right)} rows are missed.")
+        raise WrongAnswer(f"{fault}: {len(missed)} of {len(right)} rows are missing.")
     if wrong := set(ids) - set(right):
         raise WrongAnswer(f"{fault}: {len(wrong)} rows are reported by mistake.")
     expect(ids, right, f"{fault}: ")
