@@ -13,6 +13,7 @@ import pytest
 import sqlalchemy as sa
 from celery import Celery
 from processes import PATIENCE, environment, needs_fork, python, wait_for
+from test_expiry import writer
 
 from tutorial import servers
 from tutorial.workspace import COURSE
@@ -249,14 +250,41 @@ def test_ids_beyond_32_bits(
     kind: str, driver: str, told: str, expected: str, shop: Shop, tmp_path: Path
 ) -> None:
     pytest.importorskip(driver)
-    shop.run(
-        "ALTER TABLE celery_taskmeta ALTER COLUMN id TYPE bigint",
-        "ALTER SEQUENCE task_id_sequence RESTART WITH 2147483648",
-    )
+    shop.run(*bigint(), "ALTER SEQUENCE task_id_sequence RESTART WITH 2147483648")
     url = BACKENDS[kind] + shop.address("worker").replace("+psycopg", f"+{driver}")
     program = f"import sys\nsys.argv = ['', {url!r}, {told!r}]\n{BIGINT}"
     done = python(program, tmp_path)
     assert expected in done.stdout + done.stderr
+
+
+def bigint() -> list[str]:
+    """Return the statements with which the chapter makes ids larger."""
+    source = next(cell.source for cell in CHAPTER.cells if "TYPE bigint" in cell.source)
+    statements: list[str] = []
+    recipe = source[source.index("bigint =") :].partition("\ncommand")[0]
+    exec(recipe, {"run": lambda *found: statements.extend(found)})
+    return statements
+
+
+def test_ids_are_made_larger_while_a_worker_stores(shop: Shop) -> None:
+    with writer(sa.make_url(shop.address("worker"))) as stored:
+        shop.run(*bigint())
+        shop.run("ALTER SEQUENCE task_id_sequence RESTART WITH 2147483648")
+        before = len(stored)
+        wait_for(lambda: len(stored) > before + 5)
+    done = "SELECT count(*) FROM celery_taskmeta WHERE status = 'SUCCESS'"
+    assert shop.run(done) == [len(stored)]
+    assert shop.run("SELECT max(id) FROM celery_taskmeta")[0] > 2**31
+
+
+def test_larger_ids_give_up_while_an_analyst_reads(shop: Shop) -> None:
+    engine = sa.create_engine(shop.address("analyst"))
+    with engine.connect() as connection:
+        connection.execute(sa.text("SELECT count(*) FROM celery_taskmeta"))
+        with pytest.raises(sa.exc.OperationalError, match="lock timeout"):
+            shop.run(*bigint())
+    engine.dispose()
+    shop.run(*bigint())
 
 
 def test_ids_that_begin_again_meet_a_row_that_is_still_there(shop: Shop) -> None:

@@ -13,9 +13,9 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from celery.backends.database.models import ResultModelBase
 from old_tables import old_table
-from processes import PATIENCE
+from processes import PATIENCE, wait_for
 from stored_results import make_app, store
-from test_expiry import ids, writer
+from test_expiry import ids, live_database, writer
 
 from tutorial.commands.chapters import NOTEBOOKS
 from tutorial.results import load_results
@@ -25,6 +25,7 @@ ZONE = "America/Los_Angeles"
 TABLES = ("celery_taskmeta", "celery_tasksetmeta")
 SEQUENCES = ("task_id_sequence", "taskset_id_sequence")
 INDEX = "ix_celery_taskmeta_date_done"
+BIGINT = "MODIFY id BIGINT NOT NULL"
 
 
 def migration() -> list[str]:
@@ -128,3 +129,28 @@ def test_an_index_that_was_interrupted_is_taken_for_a_good_one(tmp_path: Path) -
         assert not is_valid()
         run(owner, [f"DROP INDEX CONCURRENTLY {INDEX}", create])
         assert is_valid()
+
+
+def test_columns_of_mariadb_are_widened_while_a_worker_stores(tmp_path: Path) -> None:
+    prose = "\n".join(
+        cell.source
+        for name in ("14-schema", "17-capacity")
+        for cell in nbformat.read(NOTEBOOKS / f"{name}.ipynb", as_version=4).cells
+    )
+    changes = ["MODIFY result LONGBLOB", "CONVERT TO CHARACTER SET utf8mb4", BIGINT]
+    with live_database("mariadb", tmp_path) as (owner, worker):
+        engine = sa.create_engine(owner, isolation_level="AUTOCOMMIT")
+        with writer(worker) as stored:
+            for change in changes:
+                assert change in prose
+                run(engine, [f"ALTER TABLE celery_taskmeta {change}"])
+            run(engine, [f"ALTER SEQUENCE task_id_sequence RESTART WITH {2**31}"])
+            before = len(stored)
+            wait_for(lambda: len(stored) > before + 5)
+        assert ids(engine) == {"first", *stored}
+        with engine.connect() as connection:
+            assert connection.scalar(sa.text("SELECT max(id) FROM celery_taskmeta")) >= 2**31
+        engine.dispose()
+        app = make_app(worker.render_as_string(hide_password=False))
+        store(app, "large", "x" * 100_000)
+        assert len(app.AsyncResult("large").get(timeout=PATIENCE)) == 100_000
