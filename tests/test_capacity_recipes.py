@@ -188,6 +188,23 @@ def test_a_task_moves_from_the_default_partition_to_the_day_of_the_session(shop:
     assert app.AsyncResult("new").get(timeout=PATIENCE) == 5
 
 
+def test_a_right_to_single_columns_is_copied(shop: Shop) -> None:
+    shop.run(
+        "REVOKE ALL ON celery_taskmeta FROM analyst",
+        "GRANT SELECT (task_id, status) ON celery_taskmeta TO analyst",
+        "GRANT SELECT (status) ON celery_taskmeta TO PUBLIC",
+    )
+    shop.split()
+    assert shop.run("SELECT task_id FROM celery_taskmeta", role="analyst") == []
+    with pytest.raises(sa.exc.ProgrammingError, match="permission denied"):
+        shop.run("SELECT result FROM celery_taskmeta", role="analyst")
+    everybody = "has_column_privilege('public', 'celery_taskmeta', '{}', 'SELECT')"
+    assert shop.run(f"SELECT {everybody.format('status')}") == [True]
+    assert shop.run(f"SELECT {everybody.format('result')}") == [False]
+    delete = "SELECT has_table_privilege('worker', 'celery_taskmeta', 'DELETE')"
+    assert shop.run(delete) == [True]
+
+
 def test_the_jobs_give_up_while_an_analyst_reads(shop: Shop) -> None:
     shop.split()
     engine = sa.create_engine(shop.address("analyst"))

@@ -13,6 +13,7 @@ import nbformat
 import pytest
 import sqlalchemy as sa
 from kombu import Connection
+from kombu.exceptions import OperationalError
 from processes import needs_fork, python, survivors
 from sqlalchemy.orm import Session
 from test_storing import AWAY, needs_private_servers
@@ -112,6 +113,24 @@ def test_a_task_is_sent_after_the_commit_whatever_savepoints_do() -> None:
         assert sent == ["committed"]
         note("closed")
     assert sent == ["committed"]
+    engine.dispose()
+
+
+@pytest.mark.usefixtures("handlers")
+def test_an_order_is_kept_when_its_task_cannot_be_sent() -> None:
+    class Unsent:
+        def delay(self) -> None:
+            raise OperationalError("the broker is away")
+
+    engine = sa.create_engine("sqlite://")
+    with Session(engine) as session:
+        session.execute(sa.text("CREATE TABLE orders (item TEXT)"))
+        session.execute(sa.text("INSERT INTO orders VALUES ('a book')"))
+        session.info["tasks"] = [Unsent()]
+        with pytest.raises(OperationalError):
+            session.commit()
+    with engine.connect() as connection:
+        assert connection.scalar(sa.text("SELECT item FROM orders")) == "a book"
     engine.dispose()
 
 
