@@ -124,8 +124,8 @@ def _made_by(source: Source, schema: Schema) -> str:
         return "Celery 5.7"
     later = ", upgraded to 5.7" if "children" in columns else ""
     if schema.has_index_on_dates() and not later:
-        return "Celery 5.6"
-    return f"Celery 4.4 to {'5.6' if later else '5.5'}{later}"
+        return "Celery 5.6.3"
+    return f"Celery 4.4 to {'5.6' if later else '5.6.2'}{later}"
 
 
 def check(source: Source, schema: Schema) -> Found:
