@@ -22,7 +22,7 @@ import psutil
 import pytest
 import sqlalchemy as sa
 import trustme
-from celery.exceptions import BackendGetMetaError, BackendStoreError
+from celery.exceptions import BackendGetMetaError, BackendStoreError, SecurityError
 from celery.utils import sysinfo
 from conftest import configure_again
 from databases import empty_database
@@ -507,4 +507,9 @@ def test_a_signed_message_is_checked() -> None:
     store.add_cert(certificate)
     signer = SecureSerializer(PrivateKey(issued.private_key_pem.bytes()), certificate, store)
     for number in range(5):
-        assert signer.deserialize(signer.serialize([[number], {}, {}])) == [[number], {}, {}]
+        message = signer.serialize([[number], {}, {}])
+        assert signer.deserialize(message) == [[number], {}, {}]
+    # It names its certificate, which the receiver must have.
+    assert signer._unpack(message)["signer"].decode() == certificate.get_id()
+    with pytest.raises(SecurityError):
+        SecureSerializer(signer._key, certificate, CertStore()).deserialize(message)
