@@ -337,10 +337,12 @@ def can_make_hosts() -> bool:
 
 
 @contextmanager
-def host(number: int) -> Iterator[tuple[str, str]]:
+def host() -> Iterator[tuple[str, str]]:
     """Make a network namespace with an address; yield its name and our own address for it."""
-    name = f"tut{uuid4().hex[:6]}"
-    ours, theirs = f"10.213.{number}.1", f"10.213.{number}.2"
+    chance = uuid4()  # another run on this machine has other names and addresses
+    name = f"tut{chance.hex[:6]}"
+    network = f"10.{128 + chance.bytes[0] % 128}.{chance.bytes[1]}"
+    ours, theirs = f"{network}.1", f"{network}.2"
     ip("netns", "add", name)
     try:
         ip("link", "add", f"{name}o", "type", "veth", "peer", "name", f"{name}i", "netns", name)
@@ -374,7 +376,7 @@ print(len(rows), *sorted(rows["worker"].unique()))
 @pytest.mark.skipif(not can_make_hosts(), reason="network namespaces are for root on Linux")
 def test_two_hosts_share_a_queue_and_a_table(tmp_path: Path) -> None:
     with ExitStack() as stack:
-        hosts = [stack.enter_context(host(number)) for number in (1, 2)]
+        hosts = [stack.enter_context(host()) for _ in range(2)]
         address = hosts[0][1]
         broker = stack.enter_context(start("redis", private=True, host=address))
         database = stack.enter_context(start("postgresql", private=True, host=address))
