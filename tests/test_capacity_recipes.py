@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import nbformat
+import pandas as pd
 import pytest
 import sqlalchemy as sa
 from celery import Celery
@@ -312,3 +313,42 @@ def test_ids_that_begin_again_meet_a_row_that_is_still_there(shop: Shop) -> None
     with pytest.raises(Exception, match="duplicate key"):
         app.backend.store_result("new", 2, "SUCCESS")
     assert app.AsyncResult("new").state == "PENDING"
+
+
+# Figures
+
+
+def span(values: pd.Series) -> str:
+    """Return the lowest and the highest value, as the text gives them."""
+    return f"{values.min():.0f} to {values.max():.0f}"
+
+
+def test_the_text_follows_from_the_measurements() -> None:
+    folder = COURSE / "notebooks" / "measured"
+    pairs = pd.read_csv(folder / "pairs.csv").set_index(["task", "results", "backend"]).sort_index()
+    table = pd.read_csv(folder / "capacity.csv").set_index(["database", "rows"])
+    trips, rates = pairs["round trip, ms"], pairs.loc["nap 20 ms"]
+    naps = {n: rates["tasks/s"][rates["processes"] == n] for n in (4, 8)}
+    sizes = table["bytes a row"] + table["and of indexes"]
+    none, tenth = table["clean up none, s"], table["clean up a tenth, s"]
+    large = ("PostgreSQL", 10**7)
+    prose = " ".join(cell.source for cell in CHAPTER.cells if cell.cell_type == "markdown")
+    for sentence in (
+        *(
+            f"{name} ({span(trips['add', name, 'stock'])} ms)"
+            for name in ("SQLite", "PostgreSQL", "MariaDB")
+        ),
+        f"PostgreSQL takes {span(trips['add', 'PostgreSQL', 'EngineBackend'])} ms",
+        f"MariaDB {span(trips['add', 'MariaDB', 'EngineBackend'])} ms",
+        f"between {naps[8].min():.0f} and {naps[8].max():.0f};",
+        f"four processes reached {span(naps[4])} of 200",
+        f"a row takes {span(sizes)} bytes",
+        f"The {table['read one, ms'].max()} ms are an outlier",
+        f"takes {span(1000 * none.drop(large))} ms ({none[large]:.2f} s in PostgreSQL's largest",
+        f"a tenth of ten million rows takes {span(tenth.xs(10**7, level='rows'))} seconds",
+        f"takes {span((table['then vacuum, s'] / tenth).dropna())} times as long",
+        f"took {table['drop a tenth, s'][large]:.1f} s",
+        f"{sizes[large]:.0f} GB on disk",
+        f"all {table['bytes a row'][large]:.0f} GB of rows",
+    ):
+        assert sentence in prose
