@@ -240,7 +240,7 @@ def exercise_3(faults: Callable[[sa.Engine], dict[str, list[int]]]) -> str:
 
 def _compare(fault: str, ids: list[int], right: list[int]) -> None:
     if missed := set(right) - set(ids):
-        raise WrongAnswer(f"{fault}: {len(missed)} of {len(right)} rows are missing.")
+        raise WrongAnswer(f"{fault}: {len(missed)} of {len(right)} rows are missed.")
     if wrong := set(ids) - set(right):
         raise WrongAnswer(f"{fault}: {len(wrong)} rows are reported by mistake.")
     expect(ids, right, f"{fault}: ")
