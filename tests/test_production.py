@@ -178,6 +178,58 @@ def test_an_impostor_hears_the_password(
     assert password_heard(authority, pairs, tls=False) == (options == "")
 
 
+def packet(number: int, payload: bytes) -> bytes:
+    """Return a packet of MariaDB's protocol."""
+    return struct.pack("<I", len(payload))[:3] + bytes([number]) + payload
+
+
+def greeting(tls: bool) -> bytes:
+    """Return what a MariaDB server says first; one with TLS says so."""
+    abilities = 0x88209 | 0x800 * tls
+    low, high = struct.pack("<H", abilities & 0xFFFF), struct.pack("<H", abilities >> 16)
+    salt = b"x" * 8, b"y" * 12
+    head = b"\x0a11.4.2-MariaDB\0" + bytes(4) + salt[0] + b"\0" + low + b"\x2d\x02\0" + high
+    return packet(0, head + b"\x15" + bytes(10) + salt[1] + b"\0mysql_native_password\0")
+
+
+def mariadb_hears(authority: trustme.CA, name: str, options: dict[str, str], tls: bool) -> bool:
+    """Tell whether a fake MariaDB, which asks for the password in plain text, hears it."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert(name).configure_cert(context)
+    heard: list[bytes] = []
+
+    def listen() -> None:
+        client, _address = door.accept()
+        door.close()
+        client.settimeout(PATIENCE)
+        with suppress(OSError), client:
+            client.sendall(greeting(tls))
+            if tls:
+                client.recv(36)  # the request for TLS
+            talk = context.wrap_socket(client, server_side=True) if tls else client
+            talk.recv(1000)  # the user, and a proof that the client knows the password
+            talk.sendall(packet(2 + tls, b"\xfemysql_clear_password\0"))
+            heard.append(talk.recv(1000))
+            talk.close()
+
+    with socket.create_server(("127.0.0.1", 0)) as door:
+        port = door.getsockname()[1]
+        url = sa.URL.create("mysql+pymysql", "ada", "geheim", "localhost", port, "shop")
+        server = Thread(target=listen, daemon=True)
+        server.start()
+        with pytest.raises(sa.exc.OperationalError):
+            make_engine(url.update_query_dict(options)).connect()
+        server.join(PATIENCE)
+    return b"geheim" in b"".join(heard)
+
+
+def test_an_impostor_of_mariadb_hears_the_password(authority: trustme.CA, ca_file: str) -> None:
+    for tls in (True, False):
+        assert mariadb_hears(authority, OTHER_HOST, {}, tls)
+        assert not mariadb_hears(authority, OTHER_HOST, {"ssl_ca": ca_file}, tls)
+    assert mariadb_hears(authority, "localhost", {"ssl_ca": ca_file}, tls=True)  # the genuine one
+
+
 def words(name: str, authority: trustme.CA, url: str, **tls: Any) -> bytes:
     """Return the first words of a client to a server with a certificate for some name."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
