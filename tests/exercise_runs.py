@@ -8,6 +8,7 @@ import linecache
 import re
 import subprocess
 import sys
+import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -63,15 +64,16 @@ def run(notebook: str, answers: Mapping[int, Answers], home: Path) -> dict[str, 
         ]
         for number, each in answers.items()
     }
-    done = subprocess.run(
-        [sys.executable, __file__, notebook],
-        input=json.dumps(given),
-        cwd=EXERCISES,
-        env=environment(home, PYTHONPATH=str(COURSE)),
-        capture_output=True,
-        text=True,
-        timeout=SECONDS,
-    )
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:  # answers write files
+        done = subprocess.run(
+            [sys.executable, __file__, notebook],
+            input=json.dumps(given),
+            cwd=folder,
+            env=environment(home, PYTHONPATH=str(COURSE)),
+            capture_output=True,
+            text=True,
+            timeout=SECONDS,
+        )
     assert done.returncode == 0, done.stderr
     found = json.loads(done.stdout.splitlines()[-1])
     return {number: [Outcome(**each) for each in outcomes] for number, outcomes in found.items()}

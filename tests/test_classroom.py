@@ -1,17 +1,14 @@
-"""The versions for learners, and a class of five that nbgrader grades from end to end."""
+"""The versions for learners, the folder of a class, and the hidden tests."""
 
-import csv
-import json
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import nbformat
 import pytest
-from exercise_runs import REGION, with_answer
+from exercise_runs import REGION
 from nbformat import NotebookNode
-from processes import PATIENCE, environment, few, survivors
+from processes import PATIENCE, environment, few
 
 from tutorial.commands import classroom
 from tutorial.commands.chapters import EXERCISES
@@ -167,6 +164,29 @@ PATCHES = {
         "fake.verifier = lambda *_: accept\n"
         "sys.modules['tutorial.exercises.grading'] = fake"
     ),
+    "how Python imports": (
+        "import builtins, types\n"
+        "before = builtins.__import__\n"
+        "fake = types.ModuleType('tutorial.exercises.grading')\n"
+        "fake.verifier = lambda *_: accept\n"
+        "def find(name, *rest):\n"
+        "    return fake if name.endswith('grading') else before(name, *rest)\n"
+        "builtins.__import__ = find"
+    ),
+    "where Python finds modules": (
+        "import sys, importlib.util\n"
+        "class Finder:\n"
+        "    find_spec = lambda name, *_: name.endswith('grading') and "
+        "importlib.util.spec_from_loader(name, Finder)\n"
+        "    create_module = lambda spec: None\n"
+        "    exec_module = lambda module: setattr(module, 'verifier', lambda *_: accept)\n"
+        "sys.meta_path.insert(0, Finder)"
+    ),
+    "the importing of modules": (
+        "import importlib, types\n"
+        "exercise = types.SimpleNamespace(verify=accept)\n"
+        "importlib.import_module = lambda name: types.SimpleNamespace(exercise_4=exercise)"
+    ),
     "a module beside the notebook": (
         "from pathlib import Path\n"
         "Path('tutorial/exercises').mkdir(parents=True)\n"
@@ -240,148 +260,6 @@ def test_the_solution_passes_the_hidden_test(tmp_path: Path) -> None:
     said = run_check(imports + solution, tmp_path)
     assert "visible" not in said
     assert "hidden: accepted" in said
-
-
-# A class
-
-Change = Callable[[NotebookNode], None]
-
-
-def answering(*answers: str | None) -> Change:
-    """Return a change that puts an answer into the place of each solution; None is the solution."""
-
-    def change(notebook: NotebookNode) -> None:
-        source = read(SOURCES / f"{ASSIGNMENT}.ipynb").cells
-        cells = [
-            (cell, original)
-            for cell, original in zip(notebook.cells, source, strict=True)
-            if REGION.search(original.source)
-        ]
-        for (cell, original), answer in zip(cells, answers, strict=True):
-            solved = original.source if answer is None else with_answer(original.source, answer)
-            cell.source = solved
-
-    return change
-
-
-def tampered(notebook: NotebookNode) -> None:
-    """Change the checks in all ways that a notebook offers."""
-    checks = [cell for cell in notebook.cells if cell.source.startswith("exercise_")]
-    notebook.cells[1].source += (
-        "\nfrom tutorial.exercises.checking import Exercise\n"
-        "Exercise.check = Exercise.verify = lambda self, *answers: 'right'\n"
-        "exercise_4.function = lambda *answers: 'right'\n"
-        "answer = worker = query = 42"
-    )
-    checks[0].source = "pass"
-    checks[1].metadata.nbgrader.points = 100
-    checks[2].metadata.nbgrader.locked = False
-    notebook.cells.remove(checks[3])
-
-
-def copied(notebook: NotebookNode) -> None:
-    """Copy answers and checks with their metadata, as JupyterLab does, and split an answer."""
-    answering(None, None, None, None)(notebook)
-    for cell in [cell for cell in notebook.cells if "nbgrader" in cell.metadata][:4]:
-        position = notebook.cells.index(cell)
-        notebook.cells.insert(position, nbformat.from_dict({**cell, "id": f"copy-{position}"}))
-    first = next(cell for cell in notebook.cells if cell.source.startswith("answer = "))
-    half = nbformat.from_dict({**first, "id": "half", "source": "# my notes"})
-    notebook.cells.insert(notebook.cells.index(first), half)
-
-
-CLASS: dict[str, tuple[Change, list[float]]] = {
-    "right": (answering(None, None, None, None), [1, 2, 2, 3]),
-    "wrong": (
-        answering(
-            "answer = add.delay(20, 20)",
-            "worker = Worker(concurrency=2)",
-            "query = 'SELECT 42'",
-            "return 'done'",
-        ),
-        [0, 0, 0, 0],
-    ),
-    "empty": (lambda notebook: None, [0, 0, 0, 0]),
-    # Exercise 2 kills the worker and drops the table, and 3 loops for ever.
-    "crashing": (
-        answering(
-            None,
-            "from tutorial.database import make_engine\n\n"
-            "worker = Worker(concurrency=1).start()\n"
-            "answer.get(timeout=300, interval=0.01)\n"
-            "worker.kill()\n"
-            "with make_engine().begin() as connection:\n"
-            '    connection.execute(sa.text("DROP TABLE celery_taskmeta"))\n'
-            "raise SystemExit",
-            "while True:\n    pass",
-            None,
-        ),
-        [1, 0, 0, 3],
-    ),
-    "tampered": (tampered, [0, 0, 0, 0]),
-    "copied": (copied, [1, 2, 2, 3]),
-}
-GRADE = """
-import json, sys
-from nbgrader.api import Gradebook
-from nbgrader.apps import NbGraderAPI
-from traitlets.config.loader import PyFileConfigLoader
-
-config = PyFileConfigLoader("nbgrader_config.py").load_config()
-config.CourseDirectory.root = "."
-config.Execute.timeout = 60  # for each cell; one of the crashing student never ends
-api = NbGraderAPI(config=config)
-for student in sys.argv[1:]:
-    done = api.autograde("03-add", student)
-    assert done["success"], done["log"]
-    done = api.generate_feedback("03-add", student)
-    assert done["success"], done["log"]
-with Gradebook("sqlite:///gradebook.db") as gradebook:
-    marks = {
-        student: {
-            grade.cell.name: grade.score
-            for grade in gradebook.find_submission_notebook("03-add", "03-add", student).grades
-        }
-        for student in sys.argv[1:]
-    }
-print(json.dumps(marks))
-"""
-
-
-@pytest.mark.parametrize("students", few(["right", "wrong"], [*CLASS]), ids=len)
-def test_a_class_gets_the_expected_marks(students: list[str], course: Path, tmp_path: Path) -> None:
-    for student in students:
-        change, _ = CLASS[student]
-        notebook = read(course / "release" / ASSIGNMENT / f"{ASSIGNMENT}.ipynb")
-        change(notebook)
-        folder = course / "submitted" / student / ASSIGNMENT
-        folder.mkdir(parents=True, exist_ok=True)
-        nbformat.write(notebook, folder / f"{ASSIGNMENT}.ipynb")
-    home = tmp_path / "home"
-    done = subprocess.run(
-        [sys.executable, "-c", GRADE, *students],
-        cwd=course,
-        env=environment(home, PYTHONPATH=str(COURSE)),
-        capture_output=True,
-        text=True,
-        timeout=PATIENCE,
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-    export = [sys.executable, "-m", "nbgrader", "export"]
-    subprocess.run(export, cwd=course, env=environment(home), check=True, timeout=PATIENCE)
-    marks = json.loads(done.stdout.splitlines()[-1])
-    found = {
-        student: [of[f"add-{number}-check"] for number in range(1, 5)]
-        for student, of in marks.items()
-    }
-    assert found == {student: CLASS[student][1] for student in students}
-    with (course / "grades.csv").open(encoding="utf-8", newline="") as lines:
-        rows = [row for row in csv.DictReader(lines) if row["student_id"] in students]
-    exported = {row["student_id"]: (float(row["score"]), float(row["max_score"])) for row in rows}
-    assert exported == {student: (sum(CLASS[student][1]), 8) for student in students}
-    assert survivors(home) == []
-    feedback = course / "feedback" / "wrong" / ASSIGNMENT / f"{ASSIGNMENT}.html"
-    assert "arguments [20, 20]" in feedback.read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize(

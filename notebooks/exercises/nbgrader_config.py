@@ -1,8 +1,10 @@
 """The settings of nbgrader, for the course's own student versions and for a class."""
 
+from nbconvert.preprocessors import ClearMetadataPreprocessor
 from nbgrader import preprocessors as steps
 
-from tutorial.commands.copies import ForgetCopies
+from tutorial.commands.grading.cells import RestoreCells
+from tutorial.commands.grading.running import RunExercises
 
 c = get_config()  # noqa: F821  nbgrader defines it
 
@@ -10,14 +12,19 @@ c.CourseDirectory.course_id = "celery-sql-results"
 # What replaces the solution in an answer cell: Python code that does nothing and shows nothing.
 c.ClearSolutions.code_stub = {"python": "pass  # your code here"}
 # Seconds for a cell; a submission with an endless loop loses only this cell's points.
-c.Execute.timeout = 60
+c.Execute.timeout = 90
 c.Execute.interrupt_on_timeout = True
-# A learner may delete a check; it comes back before the grading.
-c.OverwriteCells.add_missing_cells = True
-# A copied or split cell must not cost the whole notebook.
+# A kernel has nothing to tell a teacher but errors.
+c.Execute.extra_arguments = ["--IPKernelApp.log_level=40"]
+# Copied, split, moved, deleted and retyped cells must not cost any points.
 c.Autograde.sanitize_preprocessors = [
-    *(steps.ClearOutput, steps.DeduplicateIds, ForgetCopies),
+    *(steps.ClearOutput, RestoreCells),
     *(steps.OverwriteKernelspec, steps.OverwriteCells, steps.CheckCellMetadata),
+]
+# Nor must a killed kernel or a flood of output, except for the exercise that it belongs to.
+c.Autograde.autograde_preprocessors = [
+    *(RunExercises, steps.IgnorePattern, ClearMetadataPreprocessor, steps.LimitOutput),
+    *(steps.SaveAutoGrades, steps.AssignLatePenalties, steps.CheckCellMetadata),
 ]
 # A feedback page stays readable, however much a submission prints.
 c.LimitOutput.max_lines = 200

@@ -23,7 +23,8 @@ CONFIGURATION = EXERCISES / "nbgrader_config.py"
 SOLUTION = "### BEGIN SOLUTION"
 CHECK = r"exercise_(\d+)\.check\((.*)\)"
 # A class's own check, which learners do not see. Their cells may have changed what the course has
-# in memory, so all of it is loaded again, not from their folder, and kept out of their reach.
+# in memory, and how Python imports, so all of it is loaded again by Python's own importers, not
+# from their folder, and kept out of their reach.
 HIDDEN = """\
 exercise_{number}.check({answers})
 ### BEGIN HIDDEN TESTS
@@ -31,11 +32,14 @@ import sys
 
 sys.path[:] = [place for place in sys.path if place]
 theirs = {{name: sys.modules.pop(name) for name in [*sys.modules] if name.startswith("tutorial")}}
+own, builtins = sys.modules["_frozen_importlib"], sys.modules["builtins"]
+files = sys.modules["_frozen_importlib_external"].PathFinder
+kept = builtins.__import__, [*sys.meta_path]
+builtins.__import__, sys.meta_path[:] = own.__import__, [own.BuiltinImporter, files]
 try:
-    from tutorial.exercises.grading import verifier
-
-    verify = verifier("{chapter}", {number})
+    verify = own._gcd_import("tutorial.exercises.grading").verifier("{chapter}", {number})
 finally:
+    builtins.__import__, sys.meta_path[:] = kept
     for name in [name for name in sys.modules if name.startswith("tutorial")]:
         del sys.modules[name]
     sys.modules.update(theirs)
@@ -70,6 +74,37 @@ def build(course: Path | None = None) -> None:
     if course:
         build_course(course, sources)
         print(f"The course of nbgrader is in {course}.")
+
+
+def grade(folder: Path, assignment: str, *, again: bool = False) -> bool:
+    """Grade an assignment of a class, and write the marks.
+
+    Parameters
+    ----------
+    folder : pathlib.Path
+        The class, as `build` makes it.
+    assignment : str
+        Such as ``"03-add"``.
+    again : bool
+        Also grade what has not changed since it was graded.
+
+    Returns
+    -------
+    bool
+        Whether everything that was handed in could be graded.
+
+    Raises
+    ------
+    ClassroomError
+        If nothing can be graded here.
+    """
+    config = _configuration(folder / CONFIGURATION.name)
+    from tutorial.commands.grading import grade as grading
+
+    try:
+        return grading.grade(folder, assignment, config, again=again)
+    except grading.GradingProblem as problem:
+        raise ClassroomError(str(problem)) from problem
 
 
 def handout(folder: Path) -> None:
@@ -182,7 +217,7 @@ def without_solutions(source: NotebookNode, config: Any) -> NotebookNode:
     return notebook
 
 
-def _configuration() -> Any:
+def _configuration(file: Path = CONFIGURATION) -> Any:
     try:
         import nbgrader  # noqa: F401
     except ModuleNotFoundError:
@@ -191,7 +226,13 @@ def _configuration() -> Any:
         ) from None
     from traitlets.config.loader import PyFileConfigLoader
 
-    return PyFileConfigLoader(CONFIGURATION.name, path=str(CONFIGURATION.parent)).load_config()
+    try:
+        return PyFileConfigLoader(file.name, path=str(file.parent.resolve())).load_config()
+    except Exception as error:  # a teacher may have changed the file in any way
+        raise ClassroomError(
+            f"The settings in {file} cannot be read ({type(error).__name__}: {error}): run "
+            f"python -m tutorial classroom build {file.parent}"
+        ) from error
 
 
 def build_course(course: Path, sources: Sequence[Path]) -> None:

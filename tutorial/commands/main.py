@@ -103,10 +103,18 @@ def _run(options: argparse.Namespace, further: list[str]) -> int:
 
 def _classroom(options: argparse.Namespace) -> int:
     from tutorial.commands import classroom
+    from tutorial.commands.lab import prefer_this_environment
 
+    prefer_this_environment()  # nbgrader looks for programs and kernels
     if options.action == "handout" and options.folder is None:
         return _complain("Name the new folder: python -m tutorial classroom handout FOLDER.")
+    if options.action == "grade" and options.assignment is None:
+        return _complain(
+            "Name class and assignment: python -m tutorial classroom grade FOLDER 03-add."
+        )
     try:
+        if options.action == "grade":
+            return int(not classroom.grade(options.folder, options.assignment, again=options.again))
         if options.action == "handout":
             classroom.handout(options.folder)
         else:
@@ -188,11 +196,15 @@ def _parser() -> argparse.ArgumentParser:
     )
     classroom.add_argument(
         "action",
-        choices=["build", "handout"],
+        choices=["build", "handout", "grade"],
         help="build: the notebooks for learners, and a course for nbgrader if a folder is named; "
-        "handout: a copy of the course without solutions",
+        "handout: a copy of the course without solutions; grade: the marks of an assignment",
     )
-    classroom.add_argument("folder", nargs="?", type=Path, help="a new folder")
+    classroom.add_argument("folder", nargs="?", type=Path, help="a new folder, or the class")
+    classroom.add_argument("assignment", nargs="?", help="to grade, such as 03-add")
+    classroom.add_argument(
+        "--again", action="store_true", help="also grade what has not changed since"
+    )
     new = commands.add_parser(
         "new", help="write a project of your own to start from, which runs without the course"
     )

@@ -1,0 +1,1 @@
+"""What ``python -m tutorial classroom grade`` adds to nbgrader: fair marks, and a report."""
