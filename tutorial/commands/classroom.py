@@ -68,12 +68,23 @@ def build(course: Path | None = None) -> None:
     sources = sorted(SOURCES.glob("*.ipynb"))
     for source in sources:
         marked = mark(nbformat.read(source, as_version=4), source.stem)
-        source.write_bytes(serialize(marked))
-        (EXERCISES / source.name).write_bytes(serialize(without_solutions(marked, config)))
+        _write(source, marked)
+        _write(EXERCISES / source.name, without_solutions(marked, config))
         print(f"{source.stem}: {len(exercises(source.stem))} exercises")
     if course:
         build_course(course, sources)
         print(f"The course of nbgrader is in {course}.")
+
+
+def _write(path: Path, notebook: NotebookNode) -> None:
+    """Store a notebook, unless it is there: a class can be built from a course for reading only."""
+    content = serialize(notebook)
+    if path.exists() and path.read_bytes() == content:
+        return
+    try:
+        path.write_bytes(content)
+    except OSError as error:
+        raise ClassroomError(f"{path} cannot be written: {error.strerror}.") from error
 
 
 def grade(folder: Path, assignment: str, *, again: bool = False) -> bool:
