@@ -73,3 +73,8 @@ def test_there_are_enough_answers(chapter: str) -> None:
     for number, each in given.items():
         assert len(each.wrong) >= 5, number
         assert len(each.right) >= 1, number  # the solution is another one
+
+
+def test_there_are_at_least_700_wrong_answers() -> None:
+    each = [given for chapter in CHAPTERS for given in answers(chapter).values()]
+    assert sum(len(given.wrong) for given in each) >= 700

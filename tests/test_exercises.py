@@ -161,9 +161,103 @@ def calls_another() -> object:
     return divide(5)
 
 
+def recursive(x: int) -> int:
+    return recursive(x + 1)
+
+
+def nested() -> object:
+    def inner() -> object:
+        return [divide(number) for number in (1, 2)]
+
+    return inner()
+
+
+def through_a_library() -> object:
+    return sorted([1, 2], key=lambda number: number / 0)
+
+
+def compiles() -> None:
+    exec("x = = 5")
+
+
+def of_several_lines() -> object:
+    return int(
+        "five",
+    )
+
+
+def takes_one(number: int) -> int:
+    return number
+
+
+class Callable:
+    def __call__(self, number: int) -> int:
+        return number
+
+
+class Mute(Exception):
+    def __str__(self) -> str:
+        raise ValueError("no words")
+
+
+class Own(BaseException):
+    """Not an Exception."""
+
+
+def raises(error: BaseException) -> Any:
+    def function() -> None:
+        raise error
+
+    return function
+
+
+def finishes() -> None:
+    next(iter([]))
+
+
+def groups() -> None:
+    raise ExceptionGroup("two", [ValueError(1), KeyError(2)])
+
+
+def chains() -> None:
+    try:
+        divide(5)
+    except ZeroDivisionError as error:
+        raise LookupError("no") from error
+
+
+class Tasks:
+    @property
+    def name(self) -> str:
+        return self.missing
+
+
+def reads_an_attribute() -> object:
+    return Tasks().name
+
+
 @pytest.mark.parametrize(
     ("function", "says"),
     [
+        (partial(recursive, 1), "RecursionError: .*, at the line: return recursive"),
+        (lambda: recursive(1), "RecursionError: .*, at the line: return recursive"),
+        (nested, "ZeroDivisionError: .*, at the line: return x / 0$"),
+        (lambda: (lambda: 1 // 0)(), "ZeroDivisionError: .*, at the line: .*1 // 0"),
+        (through_a_library, "ZeroDivisionError: .*, at the line: return sorted"),
+        (compiles, "SyntaxError: .*, at the line: exec"),
+        (of_several_lines, r"ValueError: .*, at the line: return int\($"),
+        (finishes, "StopIteration: , at the line: next"),
+        (groups, "ExceptionGroup: two .*, at the line: raise ExceptionGroup"),
+        (chains, 'LookupError: no, at the line: raise LookupError\\("no"\\) from error'),
+        (reads_an_attribute, "AttributeError: .*, at the line: return self.missing$"),
+        (raises(Mute()), "Mute: , at the line: raise error$"),
+        (raises(Own("no")), "Own: no, at the line: raise error$"),
+        (raises(GeneratorExit()), "GeneratorExit: , at the line: raise error$"),
+        # Not entered, because it takes other arguments: then the line that defines it.
+        (takes_one, r"TypeError: .*, at the line: def takes_one\(number: int\)"),
+        (lambda number: number, "TypeError: .*, at the line: .lambda number: number,"),
+        (partial(takes_one, 1, 2), r"TypeError: .*, at the line: def takes_one\(number: int\)"),
+        (Callable(), r"TypeError: .*, at the line: def __call__\(self, number: int\)"),
         (partial(divide, 5), "ZeroDivisionError: .*, at the line: return x / 0$"),
         (calls_another, "ZeroDivisionError: .*, at the line: return x / 0$"),
         # Compiled libraries leave frames without lines in the traceback.

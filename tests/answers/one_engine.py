@@ -39,9 +39,11 @@ ANSWERS = {
             LASTING.replace("pool_pre_ping=True", "pool_reset_on_return=None"): "query failed",
             LASTING.replace("pool_pre_ping=True", "isolation_level='AUTOCOMMIT'"): "query failed",
             LASTING.replace("pool_pre_ping=True", "pool_use_lifo=True"): "the next query failed",
-            LASTING.replace("pool_pre_ping=True", "poolclass=sa.NullPool"): "opened 5 connections",
-            LASTING.replace("True", "True, poolclass=sa.NullPool"): "opened 5 connections",
-            LASTING.replace("True", "True, pool_recycle=0"): "opened 5 connections",
+            LASTING.replace(
+                "pool_pre_ping=True", "poolclass=sa.NullPool"
+            ): "5 queries have opened ",
+            LASTING.replace("True", "True, poolclass=sa.NullPool"): "5 queries have opened ",
+            LASTING.replace("True", "True, pool_recycle=0"): "5 queries have opened ",
             LASTING.replace("(url", "('sqlite:///other.db'"): "another URL than the given one",
             LASTING.replace("(url", "('sqlite://'"): "another URL than the given one",
             LASTING.replace("True", "True, poolclass=sa.StaticPool"): "the next query failed",

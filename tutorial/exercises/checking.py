@@ -3,6 +3,7 @@
 import _thread
 import inspect
 import json
+import linecache
 import re
 import signal
 import sys
@@ -11,6 +12,7 @@ import time
 import traceback
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from types import CodeType
 from typing import Any
@@ -257,7 +259,7 @@ def _call(function: Callable[..., Any], *arguments: Any) -> Any:
             f"your function was still running after {TIME_LIMIT:g} seconds"
             f"{_place(interrupt, function)}. Is it waiting for something that never comes?"
         ) from None
-    except (Exception, SystemExit) as error:
+    except BaseException as error:  # SystemExit too, and what a learner derives from BaseException
         raise YourCodeRaised(
             f"{type(error).__name__}: {first_line(error)}{_place(error, function)}"
         ) from error
@@ -283,6 +285,7 @@ def _unusable(error: Exception) -> str:
 def _place(error: BaseException, function: Callable[..., Any] | None = None) -> str:
     """Name the last line of the learner's code that led to an exception.
 
+    A function that takes other arguments is not entered: then it is the line that defines it.
     Without such a line, as when the answer is a function of a library, name the function.
     """
     lines = [
@@ -290,9 +293,22 @@ def _place(error: BaseException, function: Callable[..., Any] | None = None) -> 
         for frame in traceback.extract_tb(error.__traceback__)
         if frame.line and _is_learners(frame.filename)
     ]
+    if not lines and (defined := _first_line_of(function)):
+        lines = [defined]
     if lines:
         return f", at the line: {lines[-1]}"
     return f", in the call of {shown(function)}" if function else ""
+
+
+def _first_line_of(function: object) -> str:
+    """Return the first line of a function of the learner's, or an empty text."""
+    while isinstance(function, partial):
+        function = function.func
+    called = inspect.getattr_static(type(function), "__call__", None)  # of an object like one
+    code = getattr(function, "__code__", None) or getattr(called, "__code__", None)
+    if code is None or not _is_learners(code.co_filename):
+        return ""
+    return linecache.getline(code.co_filename, code.co_firstlineno).strip()
 
 
 def _is_learners(filename: str) -> bool:
@@ -377,4 +393,7 @@ def first_line(error: BaseException) -> str:
     -------
     str
     """
-    return (str(error).splitlines() or [""])[0]
+    try:
+        return (str(error).splitlines() or [""])[0]
+    except Exception:  # the exception may be the learner's, and so is its text
+        return ""

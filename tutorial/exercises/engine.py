@@ -104,8 +104,6 @@ def exercise_3(patient_engine: Callable[[Path], sa.Engine]) -> str:
     # Windows cannot delete a file that a learner's engine still has open.
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
         file = Path(folder, "numbers.db")
-        with closing(sqlite3.connect(file)) as connection:
-            connection.execute("CREATE TABLE numbers (n INTEGER)")
         with case("a new SQLite file") as call:
             engine = call(patient_engine, file)
             if not isinstance(engine, sa.Engine):
@@ -141,6 +139,7 @@ def _look_at(engine: sa.Engine) -> None:
 def _write_beside_another(engine: sa.Engine, file: Path) -> None:
     writer: Any = sqlite3.connect(file, isolation_level=None, check_same_thread=False)
     with closing(writer):
+        writer.execute("CREATE TABLE numbers (n INTEGER)")
         writer.execute("BEGIN IMMEDIATE")
         timer = threading.Timer(0.2, writer.execute, ["COMMIT"])
         timer.start()

@@ -202,15 +202,19 @@ def _put_back_ordinary_cells(
     for number, cell in enumerate(released):
         if cell.cell_type != "code" or grade_id(cell):
             continue
-        after = [name for other in released[number:] if (name := grade_id(other))]
-        places = [position for position, (name, _) in enumerate(kept) if name in after]
-        if not places:
-            continue
-        before = kept[: places[0]]
-        if not any(
-            other.cell_type == "code"
-            and (other.get("id") == cell.id or other.source.strip() == cell.source.strip())
-            for name, other in before
-            if name is None
-        ):
+        later = [other for other in released[number + 1 :] if other.cell_type == "code"]
+        names = {name for other in later if (name := grade_id(other))}
+        places = [
+            position
+            for position, (name, own) in enumerate(kept)
+            if name in names or (name is None and any(_same(own, other) for other in later))
+        ]
+        graded = [position for position in places if kept[position][0]]
+        if graded and not any(name is None and _same(own, cell) for name, own in kept[: graded[0]]):
             kept.insert(places[0], (None, nbformat.from_dict(cell)))
+
+
+def _same(own: NotebookNode, given: NotebookNode) -> bool:
+    """Tell whether a learner's ordinary cell is one that learners were given."""
+    is_it = own.get("id") == given.id or own.source.strip() == given.source.strip()
+    return own.cell_type == "code" and is_it
