@@ -139,7 +139,7 @@ ANSWERS = {
                 "comes after 4 seconds: too early for a task that waits a li"
             ),
             CHORD.replace(LIMITS, "max_retries=3, interval=0.1"): "after 1.3 seconds",
-            CHORD.replace(LIMITS, "max_retries=20"): ("The last look comes after"),
+            CHORD.replace(LIMITS, "max_retries=20"): ("The last check comes after"),
             CHORD.replace(LIMITS, "max_retries='10'"): ("max_retries should be a number, but is"),
             CHORD.replace("total.s()", "total.s().set(max_retries=10)").replace(LIMITS, ""): (
                 "it has no max_retries"

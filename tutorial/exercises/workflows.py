@@ -193,19 +193,19 @@ def _failures(databases: Scratch) -> dict[str, tuple[str, bool]]:
     }
 
 
-LOOKS = (5, 20)  # seconds for which chord_unlock must look at least, and may look at most
+CHECKS = (5, 20)  # seconds for which chord_unlock must check at least, and may check at most
 
 
 @exercise(
     points=3,
     hints=[
         "chord takes the header, a list of signatures, and the body. apply_async takes the limits.",
-        "The first look comes after one second; max_retries more follow, interval seconds apart.",
-        "So the last look comes 1 + max_retries * interval seconds after the chord was sent.",
+        "The first check comes after one second; max_retries more follow, interval seconds apart.",
+        "So the last check comes 1 + max_retries * interval seconds after the chord was sent.",
     ],
 )
 def exercise_4(report: AsyncResult) -> str:
-    """See that a chord was sent that neither gives up early nor looks forever."""
+    """See that a chord was sent that neither gives up early nor checks forever."""
     _is_sent(report, "report", "a chord")
     messages = load_messages(queue_engine())
     unlocks = messages[messages["name"] == UNLOCK]
@@ -226,7 +226,7 @@ def exercise_4(report: AsyncResult) -> str:
     if found != right:
         raise WrongAnswer(f"The header: expected {', '.join(right)}, got {', '.join(found)}.")
     _see_limits(unlock["kwargs"])
-    return "chord_unlock looks for long enough, and it does not look forever."
+    return "chord_unlock checks for long enough, but not forever."
 
 
 def _body_id(arguments: list[Any]) -> str:
@@ -237,18 +237,18 @@ def _body_id(arguments: list[Any]) -> str:
 def _see_limits(given: dict[str, Any]) -> None:
     times, interval = given.get("max_retries"), given.get("interval")
     if times is None:
-        raise WrongAnswer("chord_unlock may look forever: it has no max_retries.")
+        raise WrongAnswer("chord_unlock may check forever: it has no max_retries.")
     if interval is None:
         interval = app.conf.result_chord_retry_interval
     for name, value in {"max_retries": times, "interval": interval}.items():
         if not isinstance(value, int | float):
             raise WrongAnswer(f"{name} should be a number, but is {shown(value)}.")
     last = 1 + times * interval
-    if last < LOOKS[0]:
+    if last < CHECKS[0]:
         raise WrongAnswer(
-            f"The last look comes after {last:g} seconds: too early for a task that waits a little."
+            f"The last check comes after {last:g} seconds: too early for a task that waits a little."
         )
-    if last > LOOKS[1]:
+    if last > CHECKS[1]:
         raise WrongAnswer(
-            f"The last look comes after {last:g} seconds: at most {LOOKS[1]} are allowed."
+            f"The last check comes after {last:g} seconds: at most {CHECKS[1]} are allowed."
         )
