@@ -57,6 +57,9 @@ ANSWERS = {
             WEEK + "week.conf.timezone = 'America/Los_Angeles'": (
                 "two minutes too early: result_expires is datetime.timedelta"
             ),
+            WEEK + "week.conf.timezone = 'Europe/London'": (  # UTC in winter only
+                "result_expires is datetime.timedelta(days=7), in the time zone Europe/London"
+            ),
         },
         right=[
             WEEK.replace("timedelta(days=7)", "7 * 24 * 60 * 60"),
@@ -168,15 +171,27 @@ ANSWERS = {
                 "with old and new rows: pandas cannot read the file: it is n"
             ),
             "app.backend.cleanup()": "has written no file",
-        },
-        right=[
-            ARCHIVE,
+            ARCHIVE.replace('now("UTC")', "now()"): "and two minutes old: the file lacks it.",
+            ARCHIVE.replace("{limit:", "{pd.Timestamp.now('UTC') - pd.Timedelta(days=1):"): (
+                "but are not in the file: use one moment."
+            ),
             """
 limit = "date_done < datetime('now', '-1 day')"
 old = pd.read_sql(f"SELECT * FROM celery_taskmeta WHERE {limit}", results)
 old[["task_id", "result"]].to_parquet(file)
 with results.begin() as connection:
     connection.execute(sa.text(f"DELETE FROM celery_taskmeta WHERE {limit}"))
+""": "but are not in the file: use one moment.",
+        },
+        right=[
+            ARCHIVE,
+            """
+old = load_results(results, until=pd.Timestamp.now("UTC") - pd.Timedelta(days=1), decode=False)
+old.to_parquet(file)
+with results.begin() as connection:
+    for task_id in old["task_id"]:
+        delete = sa.text("DELETE FROM celery_taskmeta WHERE task_id = :id")
+        connection.execute(delete, {"id": task_id})
 """,
         ],
     ),

@@ -248,7 +248,8 @@ def _see_archive(archive: Callable[..., None], databases: Scratch, folder: Path)
 def _rows_that_come_of_age(databases: Scratch) -> Iterator[None]:
     """Store rows of which one becomes a day old every few milliseconds, as in a busy table.
 
-    Each statement begins a little later, so that some do between any two looks at a clock.
+    Statements begin a little later, so that some do between any two readings of a clock; a DELETE
+    begins in another second, since SQLite's ``datetime('now')`` knows no smaller unit.
     """
     table = sa.Table("celery_taskmeta", sa.MetaData(), autoload_with=databases.results)
     start = dt.datetime.now(dt.UTC).replace(tzinfo=None) - DAY
@@ -260,15 +261,12 @@ def _rows_that_come_of_age(databases: Scratch) -> Iterator[None]:
     with databases.results.begin() as connection:
         connection.execute(table.insert(), rows)
 
-    def wait(*_: Any) -> None:
-        time.sleep(0.02)
+    waits = {"SELECT": lambda: 0.02, "DELETE": lambda: 1.01 - time.time() % 1}  # seconds
 
     def first_of_many(connection: Any, cursor: Any, statement: str, *_: Any) -> None:
-        if statement.lstrip()[:6].upper() in ("SELECT", "DELETE") and statement not in seen:
-            seen.add(statement)
-            wait()
+        if seconds := waits.pop(statement.lstrip()[:6].upper(), None):
+            time.sleep(seconds())
 
-    seen: set[str] = set()
     sa.event.listen(databases.results, "before_cursor_execute", first_of_many)
     try:
         yield
