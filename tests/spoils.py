@@ -204,7 +204,13 @@ SPOILS = {
     "no state": Spoil(put(status=None), {"no-state"}),
     "an empty state": Spoil(put(status=""), {"no-state"}),
     "no task id": Spoil(put(task_id=None), {"no-task-id"}),
-    "a task that fails": Spoil(put("name = 'shop.value'", status="FAILURE"), {"failing-task"}),
+    "a task that fails": Spoil(
+        put("name = 'shop.value'", status="FAILURE"), {"failing-task", "nameless-failures"}
+    ),
+    "a failure without an exception": Spoil(
+        put(status="FAILURE", result=b'"boom"'), {"nameless-failures"}
+    ),
+    "a state in small letters": Spoil(put(status="success"), {"misspelt-states"}),
     "a killed process": Spoil(fails_with("WorkerLostError"), {"lost-processes"}),
     "a hard time limit": Spoil(fails_with("TimeLimitExceeded"), {"time-limits"}),
     "a soft time limit": Spoil(fails_with("SoftTimeLimitExceeded"), {"time-limits"}),
@@ -259,6 +265,76 @@ SPOILS = {
         kinds=("postgresql",),
         versions=NEWER,
     ),
+    "an index on some dates": Spoil(
+        both(
+            drop_index,
+            sql("CREATE INDEX p ON celery_taskmeta (date_done) WHERE status = 'FAILURE'"),
+        ),
+        {"no-date-index"},
+        kinds=ALL[:2],
+        versions=NEWER,
+    ),
+    "an index on an expression before the date": Spoil(
+        both(drop_index, sql("CREATE INDEX p ON celery_taskmeta (lower(status), date_done)")),
+        {"no-date-index"},
+        kinds=ALL[:2],
+        versions=NEWER,
+    ),
+    "an index that has no order": Spoil(
+        both(drop_index, sql("CREATE INDEX p ON celery_taskmeta USING hash (date_done)")),
+        {"no-date-index"},
+        kinds=("postgresql",),
+        versions=NEWER,
+    ),
+    "a unique index with one more column": Spoil(
+        both(
+            without_unique,
+            sql("CREATE UNIQUE INDEX p ON celery_taskmeta (task_id) INCLUDE (status)"),
+        ),
+        set(),
+        kinds=("postgresql",),
+    ),
+    "one more column": Spoil(sql("ALTER TABLE celery_taskmeta ADD note varchar(9)"), set()),
+    "a column that must not be empty": Spoil(
+        sql(
+            "ALTER TABLE celery_taskmeta ADD tenant integer NOT NULL DEFAULT 0",
+            "ALTER TABLE celery_taskmeta ALTER COLUMN tenant DROP DEFAULT",
+        ),
+        {"required-columns"},
+        kinds=SERVERS,
+    ),
+    "a traceback that must not be empty": Spoil(
+        sql(
+            "ALTER TABLE celery_taskmeta ALTER traceback TYPE text USING coalesce(traceback, '')",
+            "ALTER TABLE celery_taskmeta ALTER traceback SET NOT NULL",
+        ),
+        {"required-columns"},
+        kinds=("postgresql",),
+    ),
+    "ids as uuids": Spoil(
+        sql(
+            "UPDATE celery_taskmeta SET task_id = gen_random_uuid()::text",
+            "DELETE FROM celery_tasksetmeta",
+            "UPDATE celery_taskmeta SET children = NULL",
+            "ALTER TABLE celery_taskmeta ALTER task_id TYPE uuid USING task_id::uuid",
+        ),
+        {"column-types"},
+        kinds=("postgresql",),
+        versions=("5.7.0",),
+    ),
+    "short states": Spoil(
+        sql("ALTER TABLE celery_taskmeta ALTER status TYPE varchar(9)"),
+        {"column-types"},
+        kinds=("postgresql",),
+    ),
+    "retries as text": Spoil(
+        each(
+            postgresql="ALTER TABLE celery_taskmeta ALTER retries TYPE text",
+            mariadb="ALTER TABLE celery_taskmeta MODIFY retries varchar(9)",
+        ),
+        {"column-types"},
+        kinds=SERVERS,
+    ),
     "nothing unique": Spoil(without_unique, {"no-unique-index"}),
     "an id twice": Spoil(
         both(without_unique, put(task_id="moment")), {"no-unique-index", "repeated-task-ids"}
@@ -310,6 +386,11 @@ SPOILS = {
     ),
     "half of Unicode": Spoil(
         sql("ALTER TABLE celery_taskmeta MODIFY worker varchar(155) CHARACTER SET utf8mb3"),
+        {"no-emoji"},
+        kinds=("mariadb",),
+    ),
+    "a quarter of Unicode": Spoil(
+        sql("ALTER TABLE celery_taskmeta MODIFY traceback text CHARACTER SET latin1"),
         {"no-emoji"},
         kinds=("mariadb",),
     ),

@@ -5,8 +5,9 @@ import json
 import socket
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from html.parser import HTMLParser
 from itertools import pairwise
 from pathlib import Path
@@ -16,13 +17,14 @@ from uuid import uuid4
 import pytest
 import sqlalchemy as sa
 from old_tables import old_table
-from processes import LONG, PATIENCE, needs_fork, wait_for
+from processes import LONG, PATIENCE, few, needs_fork, wait_for
 from spoils import SPOILS, put, run
 from test_inspection import checks, fresh_table, usual
 
 from tutorial import tasks
 from tutorial.broker import queue_engine
 from tutorial.database import make_engine, sqlite_url
+from tutorial.inspecting import watch
 from tutorial.inspecting.findings import CHECKS
 from tutorial.inspection import Report, inspect
 from tutorial.worker import Worker
@@ -238,6 +240,49 @@ def test_a_silent_server() -> None:
         with pytest.raises(ConnectionError, match=f"127.0.0.1.*{port}") as raised:
             inspect(engine, progress=False)
     assert "Geheim" not in str(raised.value)
+
+
+class Proxy:
+    """Passes on what client and server say, and falls silent after some bytes of the server's."""
+
+    def __init__(self, port: int, most: int) -> None:
+        self.target, self.left = ("127.0.0.1", port), most
+        self.server = socket.create_server(("127.0.0.1", 0))
+        self.port = self.server.getsockname()[1]
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def _accept(self) -> None:
+        with suppress(OSError):  # closed
+            while True:
+                client, server = self.server.accept()[0], socket.create_connection(self.target)
+                for pair in ((client, server, False), (server, client, True)):
+                    threading.Thread(target=self._copy, args=pair, daemon=True).start()
+
+    def _copy(self, source: socket.socket, target: socket.socket, counted: bool) -> None:
+        with suppress(OSError), source, target:
+            while data := source.recv(4096):
+                if counted:
+                    data, self.left = data[: self.left], max(self.left - len(data), 0)
+                if data:
+                    target.sendall(data)
+
+
+@pytest.mark.parametrize(
+    ("kind", "bytes_passed"),
+    few(("postgresql", 16_000), *[("postgresql", n) for n in range(1_000, 22_000, 3_000)],
+        *[("mariadb", n) for n in range(500, 12_000, 2_000)]),
+)  # fmt: skip
+def test_a_server_that_falls_silent_in_the_middle(
+    kind: str, bytes_passed: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(watch, "SILENCE", 1)
+    with fresh_table(kind, "5.7.0", tmp_path) as engine:
+        proxy = Proxy(engine.url.port or 0, bytes_passed)
+        there = make_engine(engine.url.set(host="127.0.0.1", port=proxy.port))
+        with pytest.raises(ConnectionError, match="has not answered for"):
+            inspect(there, progress=False)
+        there.dispose()
+        proxy.server.close()
 
 
 def test_a_database_without_results(tmp_path: Path) -> None:

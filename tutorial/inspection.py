@@ -15,7 +15,7 @@ from typing import Any
 import sqlalchemy as sa
 from tqdm import tqdm
 
-from tutorial.database import check_exists
+from tutorial.database import check_engine, check_exists
 from tutorial.inspecting import (
     dates,
     ids,
@@ -31,9 +31,11 @@ from tutorial.inspecting.findings import Facts, Finding, Found, findings, number
 from tutorial.inspecting.rows import Reader, Rows
 from tutorial.inspecting.source import NotChecked, Source, now
 from tutorial.inspecting.tables import similar_tables, table_size, text_limits, writers
+from tutorial.inspecting.watch import SILENCE, Watch
 from tutorial.reading.table import Table
 from tutorial.results import BAR_DELAY
 from tutorial.tables import TASK_TABLE
+from tutorial.urls import address
 
 ROWS = 100_000  # a larger table is inspected by samples
 SECONDS = 15  # for reading rows
@@ -151,19 +153,30 @@ def inspect(
     FileNotFoundError
         If there is no such SQLite file.
     """
+    check_engine(engine)
     _check_arguments(expires, rows, seconds)
-    tasks, notes = _find_table(engine, table, schema, timezone)
-    with Source(tasks).open() as source, _bar(progress) as bar:
-        inspection = _Inspection(source, engine, notes)
-        return inspection.run(
-            bar,
-            expires=expires,
-            serializer=serializer,
-            queue=queue,
-            most=rows,
-            seconds=seconds,
-            show_values=show_values,
-        )
+    watch = Watch(engine)
+    try:
+        with watch.watching():
+            tasks, notes = _find_table(engine, table, schema, timezone)
+            with Source(tasks, watch.stop).open() as source, _bar(progress) as bar:
+                inspection = _Inspection(source, engine, notes)
+                return inspection.run(
+                    bar,
+                    expires=expires,
+                    serializer=serializer,
+                    queue=queue,
+                    most=rows,
+                    seconds=seconds,
+                    show_values=show_values,
+                )
+    except (ConnectionError, sa.exc.DBAPIError):
+        if not watch.ended:
+            raise
+        raise ConnectionError(
+            f"The database {address(engine.url)} has not answered for {SILENCE} seconds: check "
+            "the server and the network between you."
+        ) from None
 
 
 def _check_arguments(expires: Any, rows: Any, seconds: Any) -> None:
@@ -179,8 +192,7 @@ def _find_table(
     engine: sa.Engine, name: str, schema: str | None, timezone: str | None
 ) -> tuple[Table, list[tuple[str, str]]]:
     """Return the table, and what the search for it could not see."""
-    if isinstance(engine, sa.Engine):
-        check_exists(engine)
+    check_exists(engine)
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         tasks = Table(engine, name, schema, timezone)

@@ -3,6 +3,7 @@
 from tutorial.inspecting.findings import Found, some
 from tutorial.inspecting.source import NotChecked, Source
 
+FULL = ("utf8mb4", "utf16", "utf16le", "utf32")  # character sets with all of Unicode
 STRICT = ("STRICT_TRANS_TABLES", "STRICT_ALL_TABLES")
 TABLE = """
 SELECT engine FROM information_schema.tables
@@ -45,9 +46,9 @@ def check(source: Source) -> Found:
     columns = source.rows(COLUMNS, **where)
     if any(name.lower() == "result" and kind == "blob" for name, kind, _set, _most in columns):
         yield "small-columns", "The column result is a BLOB."
-    poor = [name for name, _kind, charset, _most in columns if charset in ("utf8", "utf8mb3")]
+    poor = [f"{name} is {set}" for name, _kind, set, _most in columns if set and set not in FULL]
     if poor:
-        yield "no-emoji", f"utf8mb3 in {some(poor)}."
+        yield "no-emoji", f"{some(poor)}."
 
 
 def next_id(source: Source) -> int | None:

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import sqlalchemy as sa
+from celery import states
 
 from tutorial.inspecting.source import Source
 from tutorial.reading import django_results
@@ -38,8 +39,9 @@ class Rows:
     frame : pandas.DataFrame
         The columns `KEPT`, ``exception`` and ``undecodable`` as `tutorial.results.load_results`
         returns them, and: ``sizes`` (bytes of all values), ``size`` (bytes of the result),
-        ``kind`` (what is odd about the values), ``start`` (the first bytes of an odd result), and
-        ``drawn`` (False for rows that were looked for).
+        ``kind`` (what is odd about the values), ``start`` (the first bytes of an odd result),
+        ``nameless`` (whether a failure does not say which exception it was), and ``drawn`` (False
+        for rows that were looked for).
     complete : bool
         Whether these are all rows of the table.
     rows : int or None
@@ -271,6 +273,7 @@ class Reader:
         if kept["id"].dtype != "int64":
             kept["id"] = kept["id"].astype(object)
         return kept.assign(
+            nameless=_is_nameless(frame, sizes["result"]),
             size=sizes["result"],
             sizes=sizes.sum(axis=1),
             drawn=drawn,
@@ -312,6 +315,15 @@ def _kind(values: dict[str, bytes | None], bad: list[str], content: bytes | None
     if bad:
         return "unreadable"
     return "pickle" if pickles else None
+
+
+def _is_nameless(frame: pd.DataFrame, size: pd.Series) -> pd.Series:
+    """Tell which rows should hold an exception, and hold something else."""
+    expected = frame["status"].isin(list(states.EXCEPTION_STATES)) & frame["exception"].isna()
+    known = frame["result"].notna() & ~frame["undecodable"].astype("str").str.contains(
+        "result", na=False
+    )
+    return expected & known & (size <= READ)
 
 
 def _is_pickle(value: bytes | None) -> bool:

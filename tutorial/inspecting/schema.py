@@ -4,30 +4,47 @@ from dataclasses import dataclass
 
 import sqlalchemy as sa
 
-from tutorial.inspecting.findings import Found, some
+from tutorial.inspecting.findings import Found, plain, some
 from tutorial.inspecting.source import NotChecked, Source
 
 NEEDED = ("id", "task_id", "status", "result", "date_done", "traceback")
 DETAILS = ("name", "args", "kwargs", "worker", "retries", "queue")  # since 4.4
 OF_5_7 = ("children", "stamps")
 BINARY = ("result", "args", "kwargs", "children", "stamps")
+LENGTHS = {"task_id": 155, "status": 50, "name": 155, "worker": 155, "queue": 155}
+NUMBERS = ("id", "retries")
+FILLED = ("id", "task_id", "status")  # by Celery, in every row from its first storing on
 
+# Only a B-tree leads to the rows of a day in their order. Columns after INCLUDE have no order.
 INDEXES_OF_POSTGRESQL = """
-SELECT indisunique AND indpred IS NULL, indisvalid, ARRAY(
-    SELECT attname::text FROM pg_attribute WHERE attrelid = indrelid AND attnum = ANY(indkey)
-    ORDER BY array_position(indkey::int2[], attnum)
-) FROM pg_index WHERE indrelid = CAST(:table AS regclass)
+SELECT indisunique, indisvalid, ARRAY(
+    SELECT pg_get_indexdef(indexrelid, place, true) FROM generate_series(1, indnkeyatts) AS place
+), nullif(concat_ws(' ', nullif('using ' || amname, 'using btree'),
+    'where ' || pg_get_expr(indpred, indrelid)), '')
+FROM pg_index JOIN pg_class ON pg_class.oid = indexrelid JOIN pg_am ON pg_am.oid = relam
+WHERE indrelid = CAST(:table AS regclass)
 """
 INDEXES_OF_MYSQL = """
-SELECT max(non_unique) = 0, 1, group_concat(column_name ORDER BY seq_in_index)
+SELECT max(non_unique) = 0, group_concat(concat(
+    coalesce(column_name, '?'), coalesce(concat(' up to ', sub_part), '')
+) ORDER BY seq_in_index)
 FROM information_schema.statistics
 WHERE table_schema = coalesce(:schema, database()) AND table_name = :table GROUP BY index_name
 """
 INDEXES_OF_SQLITE = """
-SELECT "unique" AND NOT partial, (
-    SELECT group_concat(name) FROM (SELECT name FROM pragma_index_info(list.name) ORDER BY seqno)
-) FROM pragma_index_list(:table, :schema) AS list
+SELECT "unique", (SELECT group_concat(name) FROM (
+    SELECT coalesce(name, '?') AS name FROM pragma_index_info(list.name) ORDER BY seqno
+)), iif(partial, 'where ...', NULL) FROM pragma_index_list(:table, :schema) AS list
 """
+REQUIRED = {
+    "postgresql": "SELECT attname, atthasdef OR attidentity <> '' FROM pg_attribute "
+    "WHERE attrelid = CAST(:table AS regclass) AND attnum > 0 AND NOT attisdropped AND attnotnull",
+    "mysql": "SELECT column_name, column_default IS NOT NULL OR extra <> '' "
+    "FROM information_schema.columns WHERE table_schema = coalesce(:schema, database()) "
+    "AND table_name = :name AND is_nullable = 'NO'",
+    "sqlite": "SELECT name, dflt_value IS NOT NULL FROM pragma_table_info(:name, :schema) "
+    'WHERE "notnull"',
+}
 KIND_OF_POSTGRESQL = "SELECT relkind::text FROM pg_class WHERE oid = CAST(:table AS regclass)"
 KIND_OF_MYSQL = """
 SELECT table_type FROM information_schema.tables
@@ -37,11 +54,16 @@ WHERE table_schema = coalesce(:schema, database()) AND table_name = :table
 
 @dataclass(frozen=True)
 class Index:
-    """An index of the table."""
+    """An index of the table; ``limits`` says why it does not lead to all rows in their order."""
 
     columns: tuple[str, ...]
     unique: bool
     valid: bool = True
+    limits: str | None = None
+
+    def serves(self, column: str) -> bool:
+        """Return whether the index leads to each row by a column."""
+        return self.valid and self.columns[:1] == (column,) and not self.limits
 
 
 @dataclass(frozen=True)
@@ -63,7 +85,7 @@ class Schema:
 
     def has_index_on_dates(self) -> bool:
         """Return whether an index leads to the rows of a day."""
-        return any(each.columns[:1] == ("date_done",) and each.valid for each in self.indexes or ())
+        return any(each.serves("date_done") for each in self.indexes or ())
 
 
 def look(source: Source) -> Schema:
@@ -102,13 +124,13 @@ def _indexes(source: Source) -> list[Index]:
     table = source.tasks.table
     if source.kind == "postgresql":
         rows = source.rows(INDEXES_OF_POSTGRESQL, table=source.full_name())
-        return [Index(tuple(columns), unique, valid) for unique, valid, columns in rows]
+        return [Index(tuple(names), unique, valid, why) for unique, valid, names, why in rows]
     if source.kind == "mysql":
         rows = source.rows(INDEXES_OF_MYSQL, table=table.name, schema=table.schema)
-        return [Index(tuple(columns.split(",")), bool(unique)) for unique, _, columns in rows]
+        return [Index(tuple(names.split(",")), bool(unique)) for unique, names in rows]
     # SQLAlchemy does not see a UNIQUE that stands behind a type with a length.
     rows = source.rows(INDEXES_OF_SQLITE, table=table.name, schema=table.schema or "main")
-    return [Index(tuple(columns.split(",")), bool(unique)) for unique, columns in rows]
+    return [Index(tuple(names.split(",")), bool(unique), True, why) for unique, names, why in rows]
 
 
 def _made_by(source: Source, schema: Schema) -> str:
@@ -153,9 +175,9 @@ def check(source: Source, schema: Schema) -> Found:
 
 def _check_indexes(source: Source, indexes: list[Index], on_dates: bool) -> Found:
     key = source.tasks.columns.get("id")
-    if key and not key.key:
+    if key and not key.key and not any(each.unique and each.serves("id") for each in indexes):
         yield "no-primary-key", "The column id is not the primary key."
-    unique = [each.columns for each in indexes if each.unique and each.valid]
+    unique = [each.columns for each in indexes if each.unique and each.serves("task_id")]
     if "task_id" in source.tasks.columns and ("task_id",) not in unique:
         yield "no-unique-index", f"The table has {_list(indexes)}."
     if not on_dates:
@@ -166,8 +188,12 @@ def _check_indexes(source: Source, indexes: list[Index], on_dates: bool) -> Foun
 
 
 def _list(indexes: list[Index]) -> str:
-    names = sorted({f"({', '.join(each.columns)})" for each in indexes})
+    names = sorted({_described(each) for each in indexes})
     return f"indexes on {', '.join(names)}" if names else "no index"
+
+
+def _described(index: Index) -> str:
+    return plain(f"({', '.join(index.columns)}) {index.limits or ''}".rstrip())
 
 
 def _check_columns(source: Source, schema: Schema) -> Found:
@@ -183,6 +209,25 @@ def _check_columns(source: Source, schema: Schema) -> Found:
     wrong = [f"{name} is {columns[name].type}" for name in columns if _is_wrong(source, name)]
     if wrong:
         yield "column-types", f"{some(wrong, 8)}."
+    required = [] if source.tasks.of_django or schema.is_view else _required(source)
+    if required:
+        yield "required-columns", f"{some(required, 8)} may not be NULL."
+
+
+def _required(source: Source) -> list[str]:
+    """Return the columns that must have a value, and that Celery leaves empty.
+
+    In its own columns Celery stores NULL, so that a default does not help them.
+    """
+    if source.kind not in REQUIRED:
+        return []
+    own = (*NEEDED, *DETAILS, *OF_5_7)
+    rows = source.rows(REQUIRED[source.kind], **source.where())
+    return [
+        name
+        for name, has_default in rows
+        if name.lower() not in FILLED and (name.lower() in own or not has_default)
+    ]
 
 
 def _is_wrong(source: Source, name: str) -> bool:
@@ -190,6 +235,13 @@ def _is_wrong(source: Source, name: str) -> bool:
     kind = source.tasks.columns[name].type
     if source.tasks.of_django:
         return False
+    if name in (*LENGTHS, *NUMBERS) and isinstance(kind, sa.types.NullType):
+        return False  # a type that we do not know
+    if name in LENGTHS:
+        short = source.kind != "sqlite" and (getattr(kind, "length", None) or 1000) < LENGTHS[name]
+        return short or not isinstance(kind, sa.String)
+    if name in NUMBERS:
+        return not isinstance(kind, sa.Integer)
     if name in BINARY:
         return not isinstance(kind, sa.LargeBinary)
     if name == "date_done":

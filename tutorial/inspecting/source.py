@@ -2,7 +2,7 @@
 
 import datetime as dt
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -33,10 +33,12 @@ class Source:
     Parameters
     ----------
     tasks : tutorial.reading.table.Table
+    answered : callable, optional
+        It is called after the end of each transaction.
     """
 
-    def __init__(self, tasks: Table) -> None:
-        self.tasks = tasks
+    def __init__(self, tasks: Table, answered: Callable[[], None] = lambda: None) -> None:
+        self.tasks, self.answered = tasks, answered
         self.name = tasks.engine.dialect.name
         self.file = sqlite_file(tasks.engine) or tasks.file
         self.kind = "mysql" if self.name in ("mysql", "mariadb") else self.name
@@ -92,6 +94,7 @@ class Source:
         finally:
             if not self.connection.invalidated:
                 self.connection.rollback()
+            self.answered()
 
     def scalar(self, query: sa.Executable | str, **values: Any) -> Any:
         """Return the first value of a query's first row, or None."""
@@ -134,6 +137,14 @@ class Source:
         url = self.tasks.url
         place = address(url)
         return place if self.kind == "sqlite" else f"{place}/{url.database or ''}"
+
+    def where(self) -> dict[str, Any]:
+        """Return the parameters by which a query names the table."""
+        table = self.tasks.table
+        if self.kind == "postgresql":
+            return {"table": self.full_name()}
+        schema = table.schema or ("main" if self.kind == "sqlite" else None)
+        return {"schema": schema, "name": table.name}
 
     def full_name(self) -> str:
         """Return the table's name as SQL spells it."""

@@ -1,7 +1,6 @@
 """Looks at the tables of a database: which could be Celery's, and how large they are."""
 
 import stat
-from typing import Any
 
 from tutorial.inspecting.findings import size, some
 from tutorial.inspecting.source import NotChecked, Source
@@ -82,7 +81,8 @@ def table_size(source: Source) -> str | None:
     """
     if source.kind not in SIZE:
         return None
-    amount = source.scalar(SIZE[source.kind], **_where(source))
+    where = {} if source.kind == "sqlite" else source.where()  # it is the size of the whole file
+    amount = source.scalar(SIZE[source.kind], **where)
     return size(int(amount)) if amount else None
 
 
@@ -103,7 +103,7 @@ def writers(source: Source) -> str | None:
         return f"{stat.filemode(status.st_mode)}, user {status.st_uid}, group {status.st_gid}"
     if source.kind not in WRITERS:
         return None
-    return some([name for (name,) in source.rows(WRITERS[source.kind], **_where(source))]) or None
+    return some([name for (name,) in source.rows(WRITERS[source.kind], **source.where())]) or None
 
 
 def text_limits(source: Source) -> dict[str, int]:
@@ -119,13 +119,5 @@ def text_limits(source: Source) -> dict[str, int]:
     """
     if source.kind not in LENGTHS:
         return {}
-    rows = source.rows(LENGTHS[source.kind], **_where(source))
+    rows = source.rows(LENGTHS[source.kind], **source.where())
     return {name.lower(): int(most) for name, most in rows if name.lower() in TEXTS}
-
-
-def _where(source: Source) -> dict[str, Any]:
-    """Return the parameters by which a query names the table."""
-    table = source.tasks.table
-    if source.kind == "postgresql":
-        return {"table": source.full_name()}
-    return {"schema": table.schema, "name": table.name} if source.kind == "mysql" else {}

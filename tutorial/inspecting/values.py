@@ -67,6 +67,12 @@ def _check_states(rows: Rows) -> Found:
         empty = frame[frame[column].fillna("") == ""]
         if len(empty):
             yield finding, f"{rows.of(len(empty))}{_ids(empty)}."
+    almost = frame[
+        frame["status"].isin(list(filter(_is_almost, frame["status"].dropna().unique())))
+    ]
+    if len(almost):
+        words = some(map(repr, almost["status"].unique()))
+        yield "misspelt-states", f"{rows.of(len(almost))}: {words}{_ids(almost)}."
     repeated = frame["task_id"].notna() & frame["task_id"].duplicated()
     if repeated.any():
         yield "repeated-task-ids", f"{rows.of(repeated.sum())} repeat the task id of another."
@@ -77,9 +83,17 @@ def _check_states(rows: Rows) -> Found:
     yield from _check_failures(rows)
 
 
+def _is_almost(status: str) -> bool:
+    """Tell whether a state is one of Celery's, but for capitals and blanks."""
+    return status not in states.ALL_STATES and status.strip().upper() in states.ALL_STATES
+
+
 def _check_failures(rows: Rows) -> Found:
     frame = rows.frame
     failed = frame[frame["status"] == states.FAILURE]
+    nameless = frame[frame["nameless"]]
+    if len(nameless):
+        yield "nameless-failures", f"{rows.of(len(nameless))}{_where(nameless)}."
     for finding, names in EXCEPTIONS.items():
         of_kind = failed[failed["exception"].isin(names)]
         if len(of_kind):
