@@ -49,6 +49,7 @@ class Watch:
 
     def _listeners(self) -> dict[str, Callable[..., None]]:
         """Return what to do before a driver waits for the server, and after it."""
+        before: dict[str, Callable[..., None]]
         before = dict.fromkeys(("before_cursor_execute", "rollback", "commit"), self._start)
         before |= dict.fromkeys(("connect", "reset"), self._start_driver)
         after = ("after_cursor_execute", "handle_error", "checkout", "checkin")
