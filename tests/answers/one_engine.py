@@ -46,7 +46,7 @@ ANSWERS = {
             LASTING.replace("True", "True, pool_recycle=0"): "5 queries have opened ",
             LASTING.replace("(url", "('sqlite:///other.db'"): "another URL than the given one",
             LASTING.replace("(url", "('sqlite://'"): "another URL than the given one",
-            LASTING.replace("True", "True, poolclass=sa.StaticPool"): "the next query failed",
+            LASTING.replace("True", "True, poolclass=sa.StaticPool"): "share one connection",
         },
         right=[
             LASTING.replace("True", "True, pool_size=2"),

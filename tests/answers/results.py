@@ -59,23 +59,23 @@ ANSWERS = {
                 "tasks: expected a Series, got None."
             ),
             "return results['status'].value_counts(normalize=True)": (
-                "whose 3 tasks failed: the name is missing in the Series."
+                "tasks failed: the name is missing in the Series."
             ),
             "failed = results[results['status'] == 'FAILURE']\n"
-            "return failed['name'].value_counts()": ("whose 7 tasks failed: expected 0."),
+            "return failed['name'].value_counts()": ("tasks failed: expected 0."),
             "failed = results[results['status'] == 'FAILURE']\n"
             "return failed['name'].astype(str).value_counts() / results['name'].value_counts()": (
-                "whose 5 tasks failed: expected 0, got nan."
+                "tasks failed: expected 0, got nan."
             ),
             "failed = results[results['status'] == 'FAILURE']\n"
             "return failed.groupby(failed['name'].astype(str)).size() / len(results)": (
-                "whose 4 tasks failed: the name is missing in the Series."
+                "tasks failed: the name is missing in the Series."
             ),
             "return (results['status'] != 'SUCCESS').groupby(results['name']).mean()": (
-                "whose 9 tasks failed: expected 0."
+                "tasks failed: expected 0."
             ),
             "return 100 * (results['status'] == 'FAILURE').groupby(results['name']).mean()": (
-                "whose 4 tasks failed: expected 0.5, got"
+                "tasks failed: expected 0."
             ),
             "share = (results['status'] == 'FAILURE').groupby(results['name']).mean()\n"
             "return share.map('{:.2f}'.format).astype(str)": (
@@ -85,10 +85,10 @@ ANSWERS = {
             "return share.to_dict()": ("expected a Series, got {'tutorial.tasks.add': 0."),
             "task = results['name'].astype(str).str.rpartition('.')[2]\n"
             "return (results['status'] == 'FAILURE').groupby(task).mean()": (
-                "whose 3 tasks failed: the name is missing in the Series."
+                "tasks failed: the name is missing in the Series."
             ),
             "return pd.Series({'tutorial.tasks.add': 0, 'tutorial.tasks.divide': 0.25})": (
-                "whose 5 tasks failed: expected 0.6, got 0."
+                "tasks failed: expected 0."
             ),
             "return results.groupby('name')['failed'].mean()": "raised KeyError",
         },

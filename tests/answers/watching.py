@@ -124,14 +124,14 @@ ANSWERS = {
             "return dict.fromkeys(['pickle', 'cut', 'future', 'undated', 'nameless'], 5)": (
                 "pickle: expected a list of ids, got 5"
             ),
-            faults(pickle="id = 0"): "pickle: 2 of 2 rows are missing.",
+            faults(pickle="id = 0"): "pickle: 2 of 2 rows are missed.",
             faults(cut="length(result) > 20000"): "cut: 6 rows are reported by mistake.",
             faults(cut="NOT json_valid(CAST(result AS text))"): (
                 "cut: 2 rows are reported by mistake."
             ),
             faults(future="date_done > datetime('now')"): "rows are reported by mistake.",
             faults(undated="date_done IS NULL"): "undated: 6 rows are reported by mistake.",
-            faults(nameless="task_id = NULL"): "nameless: 6 of 6 rows are missing.",
+            faults(nameless="task_id = NULL"): "nameless: 6 of 6 rows are missed.",
         },
         right=[faults(future="julianday(date_done) > julianday('now') + 0.004"), WITH_PANDAS],
     ),

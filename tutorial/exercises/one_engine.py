@@ -62,6 +62,9 @@ def exercise_1(lasting_engine: Callable[[sa.URL], sa.Engine]) -> str:
             for _ in range(2):
                 _break_connection(engine)
                 _count_rows(engine)
+            with engine.connect() as one, engine.connect() as other:
+                if one.connection.dbapi_connection is other.connection.dbapi_connection:
+                    raise WrongAnswer("two users of the engine share one connection.")
         except sa.exc.DBAPIError as error:
             reason = first_line(error.orig or error)
             raise WrongAnswer(f"a connection broke, and the next query failed: {reason}") from None
