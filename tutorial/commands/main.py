@@ -83,6 +83,8 @@ def _run(options: argparse.Namespace, further: list[str]) -> int:
         return _new(options)
     if options.command == "site":
         return _site(options)
+    if options.command == "slides":
+        return _slides(options)
     if options.command == "pictures":
         from tutorial.commands import pictures
 
@@ -148,6 +150,15 @@ def _site(options: argparse.Namespace) -> int:
     try:
         return site.run(options.folder, repository=options.repository, epub=options.epub)
     except site.SiteProblem as problem:
+        return _complain(str(problem))
+
+
+def _slides(options: argparse.Namespace) -> int:
+    from tutorial.commands import slides
+
+    try:
+        return slides.run(options.folder)
+    except slides.SlidesProblem as problem:
         return _complain(str(problem))
 
 
@@ -238,6 +249,12 @@ def _parser() -> argparse.ArgumentParser:
         help="the address of the repository on GitHub, for the links that lead there",
     )
     site.add_argument("--epub", action="store_true", help="also make a book for e-readers")
+    slides = commands.add_parser(
+        "slides", help="for teachers: make slides of parts I and II from the stored notebooks"
+    )
+    slides.add_argument(
+        "folder", nargs="?", type=Path, help="where they go; by default the folder slides"
+    )
     commands.add_parser("pictures", help="for contributors: draw the diagrams anew")
     commands.add_parser(
         "tables", help="for contributors: make the lists of chapters and versions in the texts anew"
