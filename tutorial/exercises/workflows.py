@@ -246,7 +246,8 @@ def _see_limits(given: dict[str, Any]) -> None:
     last = 1 + times * interval
     if last < CHECKS[0]:
         raise WrongAnswer(
-            f"The last check comes after {last:g} seconds: too early for a task that waits a little."
+            f"The last check comes after {last:g} seconds: too early for a task that waits a "
+            "little."
         )
     if last > CHECKS[1]:
         raise WrongAnswer(
