@@ -3,17 +3,23 @@
 ``RECORD_ADDRESSES=1`` adds the addresses of new headings to the list of those that must stay.
 """
 
+import json
 import os
+import posixpath
 import re
+import shutil
 import subprocess
 import sys
+import zipfile
 from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
+from xml.etree import ElementTree
 
 import nbformat
 import pytest
+import yaml
 from bs4 import BeautifulSoup, Tag
 from course_checks import images
 
@@ -264,6 +270,49 @@ def test_git_ignores_the_website() -> None:
     assert f"/{site.SITE.relative_to(COURSE)}/" in lines
 
 
+def test_publishing_adds_a_folder_and_keeps_the_others(tmp_path: Path) -> None:
+    """The workflow's own script, with a repository in a folder in the place of GitHub's."""
+    workflow = yaml.safe_load((COURSE / ".github/workflows/site.yml").read_text(encoding="utf-8"))
+    script = workflow["jobs"]["publish"]["steps"][-1]["run"].replace("gh auth setup-git\n", "")
+    (tmp_path / "built/_static").mkdir(parents=True)
+    origin = tmp_path / "github/example/course"
+    subprocess.run(["git", "init", "--quiet", "--bare", origin], check=True)
+    environment = os.environ | {
+        "GITHUB_SERVER_URL": (tmp_path / "github").as_uri(),
+        "GITHUB_REPOSITORY": "example/course",
+    }
+    for version in ["main", "2026.9", "2026.11", "main", "main"]:
+        shutil.rmtree(tmp_path / "pages", ignore_errors=True)
+        (tmp_path / "built/index.html").write_text(f"the website of {version}")
+        subprocess.run(
+            ["bash", "-eo", "pipefail", "-c", script],
+            cwd=tmp_path,
+            env=environment | {"VERSION": version},
+            check=True,
+            stdout=subprocess.DEVNULL,
+        )
+
+    def git(*words: str) -> str:
+        return subprocess.check_output(["git", "-C", origin, *words], text=True)
+
+    files = git("ls-tree", "-r", "--name-only", "gh-pages").split()
+    versions = ["2026.11", "2026.9", "main"]
+    assert sorted(files) == sorted(
+        [".nojekyll", "index.html", *(f"{version}/index.html" for version in versions)]
+    )
+    for version in versions:
+        assert git("show", f"gh-pages:{version}/index.html") == f"the website of {version}"
+    assert "url=2026.11/" in git("show", "gh-pages:index.html")
+
+
+def test_a_codespace_makes_the_environment_of_the_course() -> None:
+    path = COURSE / ".devcontainer" / "devcontainer.json"
+    container = json.loads(path.read_text(encoding="utf-8"))
+    assert container["postCreateCommand"] == "python3 -m tutorial doctor"
+    for name in container["customizations"]["codespaces"]["openFiles"]:
+        assert (COURSE / name).exists()
+
+
 @pytest.mark.slow
 def test_with_an_address_the_links_to_the_repository_are_there(tmp_path: Path) -> None:
     build(tmp_path / "site", "--repository", "https://github.com/example/course/", "--epub")
@@ -275,4 +324,29 @@ def test_with_an_address_the_links_to_the_repository_are_there(tmp_path: Path) -
         "&amp;place=exercises/03-add",
     ):
         assert f'href="{address}"' in text
-    assert len(list((tmp_path / "site").glob("*.epub"))) == 1
+    [book] = (tmp_path / "site").glob("*.epub")
+    check_book(book)
+
+
+def check_book(path: Path) -> None:
+    """Read a book as an e-reader does: each file in its list is there, and is right XML."""
+    with zipfile.ZipFile(path) as book:
+        first, *rest = book.infolist()
+        assert (first.filename, first.compress_type) == ("mimetype", zipfile.ZIP_STORED)
+        names = {each.filename for each in rest}
+        assert {f"{name}.xhtml" for name in NAMES} <= names
+        assert not any(name.endswith(".ipynb") for name in names)
+        for name in names:
+            if name.endswith((".xhtml", ".opf", ".ncx", ".xml", ".svg")):
+                root = ElementTree.fromstring(book.read(name))
+                ids = {each.get("id") for each in root.iter()}
+                for tag in root.iter():
+                    link = tag.get("src") or tag.get("href") or ""
+                    parts = urlsplit(link)
+                    if not parts.scheme and parts.path:
+                        file = posixpath.normpath(
+                            posixpath.join(posixpath.dirname(name), parts.path)
+                        )
+                        assert unquote(file) in names, f"{name} needs {link}"
+                    elif not parts.scheme and parts.fragment and name.endswith(".xhtml"):
+                        assert unquote(parts.fragment) in ids, f"{name} links to {link}"

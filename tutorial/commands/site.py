@@ -9,6 +9,8 @@ elsewhere. What only the website has is in the folder ``website``.
 import os
 import re
 import shutil
+import subprocess
+import sys
 import tempfile
 import tomllib
 from collections.abc import Iterable
@@ -17,8 +19,6 @@ from string import Template
 
 import nbformat
 from nbformat import NotebookNode
-from sphinx.application import Sphinx
-from sphinx.errors import SphinxError
 
 from tutorial.commands.chapters import EXERCISES, NOTEBOOKS, Chapter, chapters, parts
 from tutorial.commands.environment import COURSE
@@ -39,6 +39,7 @@ TEXTS = {
     COURSE / "CHANGELOG.md": "changes.md",
     COURSE / ".github" / "CONTRIBUTING.md": "contributing.md",
 }
+SCOPED_STYLE = re.compile(r"<style scoped>.*?</style>", re.DOTALL)
 MODULES = [path.stem for path in sorted((COURSE / "tutorial").glob("[a-z]*.py"))]
 
 
@@ -93,6 +94,9 @@ def run(folder: Path | None = None, repository: str = "", epub: bool = False) ->
 def build(builder: str, source: Path, target: Path, repository: str) -> None:
     """Let Sphinx build the assembled pages.
 
+    Each builder runs in its own process: a second one in the same process would register the same
+    directives again, and warn about each.
+
     Parameters
     ----------
     builder : str
@@ -106,25 +110,16 @@ def build(builder: str, source: Path, target: Path, repository: str) -> None:
     SiteProblem
         If Sphinx finds a fault.
     """
-    notebooks = sorted(path.relative_to(source).with_suffix("") for path in source.rglob("*.ipynb"))
-    context = {"repository": repository, "notebooks": [path.as_posix() for path in notebooks]}
-    try:
-        application = Sphinx(
-            srcdir=source,
-            confdir=WEBSITE,
-            outdir=target,
-            doctreedir=source.with_name("doctrees"),
-            buildername=builder,
-            confoverrides={"html_context": context, "html_extra_path": [str(source / "files")]},
-            status=None,
-            parallel=os.cpu_count() or 1,
-            exception_on_warning=False,
-        )
-        application.build()
-    except SphinxError as error:
-        raise SiteProblem(f"Sphinx cannot build the website: {error}") from error
-    if application._warncount:
-        raise SiteProblem(f"Sphinx found {application._warncount} faults, which are listed above.")
+    options = ["--quiet", "--fail-on-warning", "--keep-going", "--jobs=auto", "--no-color"]
+    options += [f"--builder={builder}", f"--conf-dir={WEBSITE}"]
+    options += [f"--doctree-dir={source.with_name('doctrees')}", f"-Arepository={repository}"]
+    if builder == "html":  # a book has no notebooks to download
+        options.append(f"-Dhtml_extra_path={source / 'files'}")
+    command = [sys.executable, "-m", "sphinx", *options, str(source), str(target)]
+    environment = os.environ | {"PYTHONPATH": str(COURSE)}
+    done = subprocess.run(command, env=environment, stdout=subprocess.DEVNULL)
+    if done.returncode:
+        raise SiteProblem("Sphinx found the faults that are listed above.")
 
 
 # The pages
@@ -162,7 +157,7 @@ def read(path: Path) -> NotebookNode:
 
 
 def described(notebook: NotebookNode) -> NotebookNode:
-    """Give each picture among the outputs the description that is stored beside it.
+    """Give each picture among the outputs its stored description, and leave out pandas' styles.
 
     Parameters
     ----------
@@ -176,6 +171,10 @@ def described(notebook: NotebookNode) -> NotebookNode:
     """
     for cell in notebook.cells:
         for output in cell.get("outputs", []):
+            data = output.get("data", {})
+            if "text/html" in data:  # a book is XML; course.css has the styles of tables
+                html = SCOPED_STYLE.sub("", data["text/html"])
+                data["text/html"] = html.replace("<details open>", '<details open="">')
             if alt := output.get("metadata", {}).get("image/png", {}).get("alt"):
                 cell.metadata["mystnb"] = {"image": {"alt": alt}}
     return notebook

@@ -3,7 +3,6 @@
 import tomllib
 
 from tutorial.commands.environment import COURSE
-from tutorial.commands.website.reading import jupyterlab_address
 
 _PROJECT = tomllib.loads((COURSE / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 
@@ -19,14 +18,13 @@ extensions = [
     "tutorial.commands.website.reading",
 ]
 exclude_patterns = ["files"]  # the notebooks to download
-suppress_warnings = ["config.cache", "app"]  # "app": a second builder registers all again
 
 # The outputs are those that are stored.
 nb_execution_mode = "off"
 myst_enable_extensions = ["colon_fence", "deflist"]
 # Links to headings are written as JupyterLab writes them.
 myst_heading_anchors = 4
-myst_heading_slug_func = jupyterlab_address
+myst_heading_slug_func = "tutorial.commands.website.reading.jupyterlab_address"
 
 autodoc_member_order = "bysource"
 autodoc_typehints = "none"  # numpydoc's sections have them

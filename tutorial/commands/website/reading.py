@@ -1,8 +1,10 @@
-"""How the website reads the notebooks: two small additions to Sphinx."""
+"""How the website reads the notebooks: three small additions to Sphinx."""
 
+from pathlib import Path
 from typing import Any
 
 from docutils import nodes
+from myst_nb.sphinx_ext import add_global_html_resources
 from sphinx.application import Sphinx
 from sphinx.transforms import SphinxTransform
 
@@ -19,7 +21,7 @@ def jupyterlab_address(heading: str) -> str:
     -------
     str
     """
-    return heading.replace(" ", "-")
+    return heading.replace(" ", "-").replace('"', "")  # a quote would end the attribute
 
 
 class EmptyHeads(SphinxTransform):
@@ -36,6 +38,18 @@ class EmptyHeads(SphinxTransform):
                 next(group.findall(nodes.colspec))["stub"] = 1
 
 
+def add_style_sheet(application: Sphinx) -> None:
+    """Put MyST-NB's style sheet into the book: MyST-NB itself writes it after the book is packed.
+
+    Parameters
+    ----------
+    application : sphinx.application.Sphinx
+    """
+    if application.builder.name == "epub":
+        Path(application.outdir, "_static").mkdir(parents=True, exist_ok=True)
+        add_global_html_resources(application, None)
+
+
 def setup(application: Sphinx) -> dict[str, bool]:
     """Register the additions with Sphinx.
 
@@ -48,4 +62,5 @@ def setup(application: Sphinx) -> dict[str, bool]:
     dict of str to bool
     """
     application.add_transform(EmptyHeads)
+    application.connect("builder-inited", add_style_sheet)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
