@@ -11,7 +11,7 @@ from course_checks import CHAPTER_CHECKS, Chapter
 from nbformat import NotebookNode
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_output
 
-from tutorial.commands.chapters import LIST, NOTEBOOKS
+from tutorial.commands.chapters import LIST, NOTEBOOKS, parts
 from tutorial.commands.execute import canonical, serialize
 from tutorial.commands.outputs import RULES
 from tutorial.workspace import COURSE
@@ -72,6 +72,33 @@ def test_a_page_links_to_nothing_that_is_not_there(path: Path) -> None:
     text = path.read_text(encoding="utf-8")
     assert course_checks.broken_links(text, path) == []
     assert [source for source, alt in course_checks.images(text) if not alt] == []
+
+
+@pytest.mark.parametrize("name", [chapter.name for chapter in parts()[0].chapters])
+def test_part_one_asks_in_each_section_and_links_to_the_official_documentation(name: str) -> None:
+    chapter = next(chapter for chapter in CHAPTERS if chapter.name == name)
+    with_code = [
+        "```\n" if cell.cell_type == "code" else cell.source for cell in chapter.notebook.cells
+    ]
+    sections = re.split(r"^## ", "\n".join(with_code), flags=re.MULTILINE)[1:]
+    silent = [
+        section.partition("\n")[0]
+        for section in sections
+        if "```\n" in section and not re.search(r"\*(Predict|Try it)(:\*|\*)", section)
+    ]
+    assert silent == []
+    assert chapter.prose.count("Official documentation: ") == 1
+
+
+def test_each_term_of_part_one_is_in_the_glossary() -> None:
+    glossary = (NOTEBOOKS / "GLOSSARY.md").read_text(encoding="utf-8")
+    known = {term.lower() for term in re.findall(r"^\*\*(.+)\*\*$", glossary, re.MULTILINE)}
+    for part_one in parts()[0].chapters:
+        chapter = next(chapter for chapter in CHAPTERS if chapter.name == part_one.name)
+        prose = re.sub(r"^([|>]).*", "", chapter.prose, flags=re.MULTILINE)
+        for term in re.findall(r"\*\*([^*`]+)\*\*", prose):
+            one = term.lower()
+            assert {one, one.removesuffix("s")} & known, f"{chapter.name}: {term}"
 
 
 def test_spelling(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from pathlib import Path
 import psutil
 import pytest
 from celery import Celery
+from celery.app import trace
 from celery.result import AsyncResult
 from processes import (
     LONG,
@@ -104,6 +105,12 @@ def test_a_worker_of_each_pool_runs_tasks_and_stops(pool: str) -> None:
     assert (worker.status, worker.returncode) == ("stopped", 0)
     worker.stop()
     worker.kill()
+
+
+def test_what_prefork_says_on_windows() -> None:
+    """Chapter 03 and QUESTIONS.md quote it: a process that was spawned knows no tasks."""
+    with pytest.raises(RuntimeError, match="worker task registry is empty"):
+        trace.fast_trace_task("task", "id", {}, b"", None, None, None, _loc=[None])
 
 
 def test_the_context_manager_stops_it_also_after_an_error() -> None:

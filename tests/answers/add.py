@@ -3,7 +3,11 @@
 from answers.kinds import FUNCTION, value
 from exercise_runs import Answers
 
-QUERY = "SELECT name, status, result FROM celery_taskmeta WHERE task_id = :id"
+ID = "json_extract(payload, '$.headers.id')"
+QUERY = (
+    f"SELECT {ID} FROM queue.kombu_message LEFT JOIN celery_taskmeta ON task_id = {ID} "
+    "WHERE NOT visible AND task_id IS NULL"
+)
 WHERE_IS = """
 with results.connect() as connection:
     rows = connection.execute(
@@ -72,34 +76,32 @@ ANSWERS = {
         wrong={
             **value("query"),
             "query = 5": ("`query` should be a string, but is 5."),
-            'query = "SELECT name, status, result FROM celery_taskmeta WHERE id = :id"': (
-                "that is done: expected one row, got 0."
+            f"query = {QUERY.replace('AND task_id IS NULL', '')!r}": (
+                "the query also returns a task that has a row."
             ),
-            'query = f"SELECT name, status, result FROM celery_taskmeta '
-            "WHERE task_id = '{answer.id}'\"": ("that is done: expected one row, got 0."),
-            f"query = {QUERY.replace('name, status, result', '*')!r}": (
-                "that is done: expected ('tutorial.tasks.add', 'SUC"
+            f"query = {QUERY.replace('NOT visible AND', '')!r}": (
+                "the query also returns a task that is still waiting."
             ),
-            f"query = {QUERY.replace('name, status', 'status, name')!r}": "('SUCCESS', 'tut",
-            f"query = {QUERY.replace('result', 'CAST(result AS INTEGER)')!r}": "42)",
-            f"query = {QUERY.replace('celery_taskmeta', 'taskmeta')!r}": "no such table: taskmeta",
-            f"query = {QUERY.replace('name', 'task_name')!r}": "no such column: task_name",
-            f"query = {QUERY.replace(':id', ':task_id')!r}": (
-                "that is done: the database cannot run the query: A"
+            f"query = {QUERY.replace('LEFT JOIN', 'JOIN')!r}": "the number of tasks: expected 2",
+            'query = "SELECT task_id FROM celery_taskmeta"': "the query also returns a task that",
+            f"query = {QUERY.replace(ID, 'queue.kombu_message.id', 1)!r}": (
+                "the query also returns"
             ),
-            f"query = {QUERY.replace('task_id = :id', '')!r}": (
-                "that is done: the database cannot run the query: i"
+            f"query = {QUERY.replace('queue.kombu_message', 'queue.messages')!r}": (
+                "the database cannot run the query: no such table: queue.messages."
             ),
-            'query = "DELETE FROM celery_taskmeta WHERE task_id = :id"': (
-                "that is done: the query returns no rows: it is not"
+            f"query = {QUERY.replace('WHERE', 'WHERE AND')!r}": "the database cannot run the query",
+            'query = "DELETE FROM queue.kombu_message"': "it is not a SELECT",
+            "query = \"SELECT task_id FROM celery_taskmeta WHERE status = 'STARTED'\"": (
+                "the number of tasks: expected 2"
             ),
-            "query = \"SELECT 'tutorial.tasks.add', 'SUCCESS', 42\"": "'SUCCESS', 42)",
-            "query = \"SELECT 'tutorial.tasks.add', 'SUCCESS', x'3432'\"": "tutorial.tasks.divide",
         },
         right=[
-            f"query = {QUERY.lower().replace(':id', '(:id)')!r}",
-            'query = "SELECT t.name, t.status, t.result FROM celery_taskmeta t '
-            'WHERE :id = t.task_id LIMIT 1;"',
+            f"query = {QUERY.lower()!r}",
+            f'''query = """
+SELECT {ID} AS id FROM queue.kombu_message AS message WHERE visible = 0
+AND NOT EXISTS (SELECT * FROM celery_taskmeta WHERE task_id = {ID})
+"""''',
         ],
     ),
     4: Answers(

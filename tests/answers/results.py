@@ -159,7 +159,7 @@ ANSWERS = {
                 "worker listens on the queue 'celery'"
             ),
             "lost = add.delay(40, 2)\nworker = Worker(pool='solo')": (
-                "longer the given task: this task was to be run, not another"
+                "longer the given task: run that task, not another"
             ),
         },
         right=[

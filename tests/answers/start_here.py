@@ -3,7 +3,7 @@
 from answers.kinds import FUNCTION, value
 from exercise_runs import Answers
 
-GET = "total = answer.get(timeout=10, interval=0.002)"
+GET = "total = answer.get(timeout=10)"
 IMPORT = "\nfrom tutorial.database import make_engine\n\n"
 COUNT = """
 results = load_results(engine)

@@ -73,7 +73,7 @@ def exercise_2(worker: Worker, answer: AsyncResult) -> str:
         )
     if not wait_until(answer.ready):
         raise WrongAnswer(
-            "The worker is running, but the task of exercise 1 has no result in time."
+            "The worker is running, but it did not finish the task of exercise 1 in time."
         )
     if answer.result != 42:
         raise WrongAnswer(
@@ -85,35 +85,48 @@ def exercise_2(worker: Worker, answer: AsyncResult) -> str:
 @exercise(
     points=2,
     hints=[
-        "The table is celery_taskmeta, and its column task_id holds the id.",
-        "In the query, :id stands for the id.",
-        "SELECT returns the columns in the order in which you name them.",
+        "The chapter joins the two tables by the task's id, json_extract(payload, '$.headers.id').",
+        "A message that was received has visible = 0.",
+        "A LEFT JOIN keeps messages without a row; their task_id is NULL.",
     ],
 )
 def exercise_3(query: str) -> str:
-    """See that a query gives name, status and result of the task with the id ``:id``."""
+    """See that a query finds the tasks that were received and have no row."""
     if not isinstance(query, str):
         raise WrongAnswer(f"`query` should be a string, but is {shown(query)}.")
     with scratch() as databases:
-        stored = {
-            databases.store(add, (20, 22), 42): (add.name, "SUCCESS", b"42"),
-            databases.store(divide, (3, 2), 1.5): (divide.name, "SUCCESS", b"1.5"),
+        others = {
+            databases.send(add, (2, 3)): "is still waiting",
+            _done(databases): "has a row",
+            databases.store(divide, (3, 2), 1.5): "has a row, and no message",
         }
-        for task_id, right in stored.items():
-            with case(f"a task {right[0]} that is done"):
-                rows = _rows(databases.results, query, task_id)
-                if len(rows) != 1:
-                    raise WrongAnswer(f"expected one row, got {len(rows)}.")
-                expect(tuple(rows[0]), right)
-        with case("an id that was never sent"):
-            expect(len(_rows(databases.results, query, "never-sent")), 0, "the number of rows: ")
-    return "The query finds the row of any task by its id."
+        for number in (0, 2):
+            right = [databases.send(add, (2, 3), received=True) for _ in range(number)]
+            with case(f"{number} tasks that were received and have no row"):
+                found = _ids(databases, query)
+                for task_id in found:
+                    if task_id not in right:
+                        raise WrongAnswer(f"the query also returns {_kind(task_id, others)}.")
+                expect(len(found), len(right), "the number of tasks: ")
+    return "The query finds the tasks that are running or lost, and no others."
 
 
-def _rows(engine: sa.Engine, query: str, task_id: str) -> list[Any]:
-    with engine.connect() as connection:
+def _done(databases: Scratch) -> str:
+    return databases.store(add, (2, 3), 5, task_id=databases.send(add, (2, 3), received=True))
+
+
+def _kind(task_id: Any, others: dict[str, str]) -> str:
+    return f"a task that {others[task_id]}" if task_id in others else shown(task_id)
+
+
+def _ids(databases: Scratch, query: str) -> list[Any]:
+    """Return the first column of what a query finds in the results, with the queue attached."""
+    with databases.results.connect() as connection:
+        connection.detach()  # the pool must not keep a connection with the attached file
+        attach = sa.text("ATTACH :file AS queue")
+        connection.execute(attach, {"file": databases.queue.url.database})
         try:
-            return list(connection.execute(sa.text(query), {"id": task_id}))
+            return list(connection.execute(sa.text(query)).scalars())
         except sa.exc.ResourceClosedError:
             raise WrongAnswer("the query returns no rows: it is not a SELECT.") from None
         except sa.exc.SQLAlchemyError as error:

@@ -29,7 +29,7 @@ PARTS = {
     hints=[
         "The characters @ and / in the password have a meaning in a URL.",
         "SQLAlchemy's URL.create takes each part separately, and escapes what needs it.",
-        "Before :// stands dialect+driver, and the port is a number.",
+        "dialect+driver comes before ://, and the port is a number.",
     ],
 )
 def exercise_1(url: sa.URL | str) -> str:

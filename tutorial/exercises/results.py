@@ -174,9 +174,7 @@ def exercise_4(worker: Worker, lost: AsyncResult) -> str:
     own = messages[messages["task_id"] == lost.id]
     queue = "" if own.empty else own["queue"].iloc[0]
     if not queue.startswith("desk-"):
-        raise WrongAnswer(
-            "`lost` is no longer the given task: this task was to be run, not another one."
-        )
+        raise WrongAnswer("`lost` is no longer the given task: run that task, not another one.")
     if worker.status != "ready":
         raise WrongAnswer(
             f"The worker should be ready, but its status is {worker.status!r}: was it started?"

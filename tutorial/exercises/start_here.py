@@ -20,7 +20,7 @@ from tutorial.workspace import QUEUE_FILE, RESULTS_FILE, home
 @exercise(
     points=1,
     hints=[
-        "add.delay sends the task, and at once returns an AsyncResult: a handle with the task id.",
+        "add.delay sends the task and returns an AsyncResult, a handle that carries the task id.",
         "The handle's method get waits for the result and returns it.",
     ],
 )
@@ -60,8 +60,7 @@ def _row(answer: AsyncResult) -> dict[str, Any]:
     hints=[
         "home is the path of the workspace, and home / name is the path of a file in it.",
         "One of the two files is the broker, the other is the result backend.",
-        "The chapter lists the files of its own workspace with home.glob, in the section "
-        "'Where things are'.",
+        "The chapter lists its two files in the section 'How the parts fit together'.",
     ],
 )
 def exercise_2(queue_file: Path, results_file: Path) -> str:
@@ -107,7 +106,7 @@ def _tables(path: Path) -> set[str]:
 @exercise(
     points=3,
     hints=[
-        "load_results(engine) reads the table: one row for each task.",
+        "load_results(engine) reads the table, with one row for each task.",
         "Its column worker names the worker, and its column status says how the task ended.",
         "results[results['worker'] == hostname] are the rows of one worker, and len counts them.",
     ],

@@ -98,7 +98,7 @@ def _python(code: str, place: Path) -> str:
     points=2,
     hints=[
         "Read the table with pd.read_sql, and map a function over the column result.",
-        "json.loads raises a ValueError for bytes that are no JSON: return these as they are.",
+        "json.loads raises a ValueError for bytes that are not JSON: return these unchanged.",
         "pd.to_datetime has an argument utc.",
     ],
 )
@@ -157,7 +157,8 @@ def _table_of(folder: Path, stored: list[Any], done: datetime) -> sa.Engine:
     hints=[
         "A URL has a scheme, which ends with ://.",
         "After db+sqlite:/// an absolute path begins with another slash, or a drive on Windows. "
-        "sqlalchemy.make_url takes the rest of the URL apart, and pathlib knows absolute paths.",
+        "sqlalchemy.make_url takes the rest of the URL apart, and pathlib recognizes absolute "
+        "paths.",
         "accept_content is a list; a missing setting has Celery's default, which is JSON only.",
     ],
 )

@@ -34,7 +34,7 @@ WHERE table_schema = coalesce(:schema, database()) AND table_name = :table GROUP
 INDEXES_OF_SQLITE = """
 SELECT "unique", (SELECT group_concat(name) FROM (
     SELECT coalesce(name, '?') AS name FROM pragma_index_info(list.name) ORDER BY seqno
-)), iif(partial, 'where ...', NULL) FROM pragma_index_list(:table, :schema) AS list
+)), CASE WHEN partial THEN 'where ...' END FROM pragma_index_list(:table, :schema) AS list
 """
 REQUIRED = {
     "postgresql": "SELECT attname, atthasdef OR attidentity <> '' FROM pg_attribute "
