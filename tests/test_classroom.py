@@ -68,6 +68,7 @@ def test_two_builds_of_all_assignments_are_the_same(tmp_path: Path) -> None:
     before = files(EXERCISES)
     for name in ("one", "two"):
         classroom.build(tmp_path / name)
+        assert (tmp_path / name).stat().st_mode & 0o777 == 0o700  # the solutions are in it
     assert files(EXERCISES) == before
     assert files(tmp_path / "one") == files(tmp_path / "two")
     for chapter in CHAPTERS:

@@ -268,7 +268,8 @@ def build_course(course: Path, sources: Sequence[Path]) -> None:
     course = course.resolve()
     if course.exists() and any(course.iterdir()) and not (course / CONFIGURATION.name).exists():
         raise ClassroomError(f"{course} holds other files: name a new folder.")
-    course.mkdir(parents=True, exist_ok=True)
+    # The solutions, all submissions and the marks are in it.
+    course.mkdir(mode=0o700, parents=True, exist_ok=True)
     shutil.copy(CONFIGURATION, course)
     config = _configuration()
     config.CourseDirectory.root = str(course)
