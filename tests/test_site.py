@@ -251,6 +251,9 @@ def test_each_part_has_its_card() -> None:
         sections = re.findall(r"^### Card I+: (.*)$", card, re.MULTILINE)
         assert sections == ["states", "settings", "symptom, cause, fix"]
         assert card.count("|---|---|---|") == len(sections)
+        for section in card.split("\n### ")[1:]:
+            # Two lines make the head of the table.
+            assert len(re.findall(r"^\|", section, re.MULTILINE)) >= 5, section.partition("\n")[0]
         for row in re.findall(r"^\| (.*) \|$", card, re.MULTILINE):
             assert len(re.split(r" \| ", row)) == 3, row
 
