@@ -48,6 +48,10 @@ class WrongAnswer(NotSolved):
     title = "Wrong"
 
 
+class Death(BaseException):
+    """The end of a worker, which a check brings about; no `except Exception` survives it."""
+
+
 class YourCodeRaised(NotSolved):
     """The learner's function raised an exception; the message names it and the line."""
 
@@ -259,6 +263,8 @@ def _call(function: Callable[..., Any], *arguments: Any) -> Any:
             f"your function was still running after {TIME_LIMIT:g} seconds"
             f"{_place(interrupt, function)}. Is it waiting for something that never comes?"
         ) from None
+    except Death:
+        raise
     except BaseException as error:  # SystemExit too, and what a learner derives from BaseException
         raise YourCodeRaised(
             f"{type(error).__name__}: {first_line(error)}{_place(error, function)}"

@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from filelock import FileLock
 
 from tutorial.deliveries import deliveries
-from tutorial.exercises.checking import WrongAnswer, case, exercise, expect, shown
+from tutorial.exercises.checking import Death, WrongAnswer, case, exercise, expect, shown
 from tutorial.exercises.scratch import Scratch, scratch
 from tutorial.messages import load_messages
 from tutorial.tables import MESSAGE_TABLE
@@ -182,10 +182,6 @@ def _expect(
         expect(amounts, [amount], "the amounts in the table deposits: ")
 
 
-class _Death(BaseException):
-    """The end of a worker; no `except Exception` survives it."""
-
-
 def _dies(engine: sa.Engine, deposit: Callable[..., None], key: str, place: int, when: str) -> bool:
     """Make a deposit, and die before a statement or a commit; return whether it got that far."""
     steps = 0
@@ -194,7 +190,7 @@ def _dies(engine: sa.Engine, deposit: Callable[..., None], key: str, place: int,
         nonlocal steps
         steps += 1
         if steps == place:
-            raise _Death
+            raise Death
 
     events = ("before_cursor_execute", "commit")
     for event in events:
@@ -202,7 +198,7 @@ def _dies(engine: sa.Engine, deposit: Callable[..., None], key: str, place: int,
     try:
         with case(when) as call:
             call(deposit, engine, key, 5)
-    except _Death:
+    except Death:
         return True
     finally:
         for event in events:
