@@ -59,9 +59,15 @@ def workspace(folder: Path) -> Iterator[Path]:
 
 def configure_again() -> None:
     """Let the app read its configuration, as it does only once, and forget its connections."""
-    settings = reload(celeryconfig)
+    # A reloaded module keeps what it no longer defines: the options of another broker.
+    vars(celeryconfig).pop("broker_transport_options", None)
+    settings = vars(reload(celeryconfig))
     assert app.conf.broker_url  # until it is asked, the app has not read anything
-    app.conf.update(broker_url=settings.broker_url, result_backend=settings.result_backend)
+    app.conf.update(
+        broker_url=settings["broker_url"],
+        broker_transport_options=settings.get("broker_transport_options", {}),
+        result_backend=settings["result_backend"],
+    )
     app._local.__dict__.clear()  # the result backend; Celery has no public way
     del app.amqp  # which keeps a pool of producers
     pools.reset()

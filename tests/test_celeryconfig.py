@@ -3,8 +3,12 @@ from pathlib import Path
 from urllib.parse import unquote
 
 import pytest
+from conftest import configure_again, workspace
 from processes import few, python
 from test_database import ODD_NAMES
+
+from tutorial.broker import BROKER_VARIABLE
+from tutorial.tasks import add, app
 
 SHOW = """
 import json, os
@@ -102,3 +106,15 @@ def test_sending_a_task_with_a_bad_url_ends_in_one_sentence(
     assert last.startswith("celery.exceptions.ImproperlyConfigured: ")
     assert sentence in last
     assert "secret" not in done.stdout + done.stderr
+
+
+def test_a_test_with_another_broker_leaves_nothing_to_the_next(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with workspace(tmp_path):
+        monkeypatch.setenv(BROKER_VARIABLE, "redis://127.0.0.1:9")
+        configure_again()
+        assert app.conf.broker_transport_options
+    with workspace(tmp_path):
+        assert app.conf.broker_transport_options == {}
+        add.delay(2, 3)

@@ -276,7 +276,8 @@ def test_git_ignores_the_website() -> None:
 def test_publishing_adds_a_folder_and_keeps_the_others(tmp_path: Path) -> None:
     """The workflow's own script, with a repository in a folder in the place of GitHub's."""
     workflow = yaml.safe_load((COURSE / ".github/workflows/site.yml").read_text(encoding="utf-8"))
-    script = workflow["jobs"]["publish"]["steps"][-1]["run"].replace("gh auth setup-git\n", "")
+    steps = {step.get("name"): step for step in workflow["jobs"]["publish"]["steps"]}
+    script = steps["Add the website to the branch"]["run"].replace("gh auth setup-git\n", "")
     (tmp_path / "built/_static").mkdir(parents=True)
     origin = tmp_path / "github/example/course"
     subprocess.run(["git", "init", "--quiet", "--bare", origin], check=True)
