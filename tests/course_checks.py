@@ -24,6 +24,7 @@ MINUTES = range(5, 41)
 CELLS = range(12, 41)
 LINES = range(1, 13)  # of code in a cell
 FILE_LINES = range(1, 18)  # in a cell that writes a file
+CELL_WORDS = 120  # of prose in a Markdown cell, at most
 WORDS = (8, 30)  # of prose for each line of code, at least and at most
 SECONDS_ASLEEP = 2  # in all cells of a chapter together
 RAISES = "raises-exception"
@@ -253,6 +254,17 @@ def check_size(chapter: Chapter) -> list[str]:
         allowed = FILE_LINES if cell.source.startswith("%%writefile") else LINES
         if lines_of_code(cell) not in allowed:
             complaints.append(f"{cell.id} has {lines_of_code(cell)} lines of code")
+    return complaints
+
+
+def check_words(chapter: Chapter) -> list[str]:
+    """The words of a Markdown cell, outside tables, code blocks and hidden comments."""
+    complaints = []
+    for cell in chapter.markdown:
+        text = re.sub(r"<!--.*?-->", "", without_code_blocks(cell.source), flags=re.DOTALL)
+        words = len(re.sub(r"^\|.*", "", text, flags=re.MULTILINE).split())
+        if words > CELL_WORDS:
+            complaints.append(f"{cell.id} has {words} words, more than {CELL_WORDS}")
     return complaints
 
 

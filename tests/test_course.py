@@ -17,6 +17,7 @@ from tutorial.commands.outputs import RULES
 from tutorial.workspace import COURSE
 
 CHAPTERS = [Chapter.read(path) for path in sorted(NOTEBOOKS.glob("*.ipynb"))]
+EXERCISES = [Chapter.read(path) for path in sorted(NOTEBOOKS.glob("exercises/source/*.ipynb"))]
 PAGES = [
     *(COURSE / name for name in ("README.md", "CHANGELOG.md", ".github/CONTRIBUTING.md")),
     *sorted(NOTEBOOKS.glob("*.md")),
@@ -31,6 +32,11 @@ PAGES = [
 @pytest.mark.parametrize("chapter", CHAPTERS, ids=lambda chapter: chapter.name)
 def test_chapter(chapter: Chapter, check: Callable) -> None:
     assert check(chapter) == []
+
+
+@pytest.mark.parametrize("exercises", EXERCISES, ids=lambda exercises: exercises.name)
+def test_an_exercise_is_stated_in_few_words(exercises: Chapter) -> None:
+    assert course_checks.check_words(exercises) == []
 
 
 def test_the_notebooks_are_those_of_the_map() -> None:
@@ -256,6 +262,8 @@ BAD = [
     ("check_size", "few cells", without(4)),
     ("check_size", "a long cell", replaced(9, "time.sleep(0.1)", "time.sleep(0.1)\n" * 12)),
     ("check_size", "an empty cell", replaced(3, "2 + 3", "# nothing")),
+    ("check_words", "a long paragraph", replaced(4, "five", "five " * 118)),
+    ("check_words", "a long list", replaced(6, "It says so.", "- It says so.\n" * 40)),
     ("check_density", "much prose", replaced(4, "five", "five " * 200)),
     ("check_density", "much code", replaced(9, "time.sleep(0.1)", "time.sleep(0.1)\n" * 9)),
     ("check_explained", "code after an output", without(4)),
