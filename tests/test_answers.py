@@ -13,6 +13,9 @@ from tutorial.commands.chapters import EXERCISES
 from tutorial.commands.progress import exercises
 
 CHAPTERS = sorted(path.stem for path in EXERCISES.glob("*.ipynb"))
+# One chapter about files, one with a worker, one with rows of older versions. The solutions of all
+# chapters run with the notebooks.
+QUICK = ("01-engine", "03-add", "14-schema")
 
 
 def answers(chapter: str) -> dict[int, Answers]:
@@ -53,7 +56,7 @@ def check(chapter: str, given: dict[int, Answers], home: Path) -> None:
     assert survivors(home) == []
 
 
-@pytest.mark.parametrize("chapter", CHAPTERS)
+@pytest.mark.parametrize("chapter", QUICK)
 def test_no_answer_a_wrong_one_and_the_solution(chapter: str, tmp_path: Path) -> None:
     given = {number: a_few(each) for number, each in answers(chapter).items()}
     check(chapter, given, tmp_path)

@@ -18,7 +18,7 @@ from celery import Celery
 from celery.exceptions import ImproperlyConfigured, TimeoutError
 from databases import DATABASES, empty_database, server_url
 from kombu.exceptions import DecodeError
-from processes import PATIENCE
+from processes import PATIENCE, few
 
 from tutorial.backend import EngineBackend, engine_backend
 from tutorial.broker import BROKER_VARIABLE, broker_url
@@ -600,7 +600,7 @@ def rows(url: sa.URL) -> list[tuple[object, ...]]:
     return found
 
 
-@pytest.mark.parametrize("kind", DATABASES)
+@pytest.mark.parametrize("kind", few(*DATABASES))
 def test_the_rows_are_those_of_the_stock_backend_byte_for_byte(
     kind: str, module: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

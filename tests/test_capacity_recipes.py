@@ -13,7 +13,7 @@ import pandas as pd
 import pytest
 import sqlalchemy as sa
 from celery import Celery
-from processes import PATIENCE, environment, needs_fork, python, wait_for
+from processes import PATIENCE, environment, few, needs_fork, python, wait_for
 from test_expiry import writer
 
 from tutorial import servers
@@ -136,7 +136,7 @@ with Worker("beside", concurrency=2, loglevel="warning"):
 
 
 @needs_fork
-@pytest.mark.parametrize("kind", BACKENDS)
+@pytest.mark.parametrize("kind", few(*reversed(BACKENDS)))
 def test_a_table_is_split_while_workers_store(kind: str, shop: Shop, tmp_path: Path) -> None:
     shop.run(
         "INSERT INTO celery_taskmeta (id, task_id, status, date_done) SELECT -n, 'old ' || n,"

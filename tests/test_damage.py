@@ -218,6 +218,7 @@ def test_a_deleted_file_is_noticed_and_its_tasks_come_back(tmp_path: Path) -> No
     assert after == "42 ['SUCCESS', 'SUCCESS', 'SUCCESS']"
 
 
+@pytest.mark.slow
 def test_a_damaged_file_is_named_and_can_be_moved_away(tmp_path: Path) -> None:
     *first, after_results, load, start, after_queue = run(DAMAGED, tmp_path / "some" / "home")
     for sentence in (*first, start):
@@ -228,6 +229,7 @@ def test_a_damaged_file_is_named_and_can_be_moved_away(tmp_path: Path) -> None:
 
 
 @needs_clock
+@pytest.mark.slow
 def test_a_clock_that_jumps_changes_only_dates(tmp_path: Path) -> None:
     back, forth, home, years, stored = run(
         JUMPS, tmp_path / "some" / "home", **Clock(tmp_path).variables

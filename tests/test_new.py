@@ -134,7 +134,7 @@ def test_a_day_with_files(project: Path) -> None:
     )
 
 
-@pytest.fixture(params=["postgresql", pytest.param("mariadb", marks=pytest.mark.slow)])
+@pytest.fixture(params=["postgresql", "mariadb"])
 def server(request: pytest.FixtureRequest) -> Iterator[sa.Engine]:
     """Return an engine of an empty database whose sessions do not keep time in UTC."""
     if reason := missing(request.param) or missing("redis"):
@@ -151,6 +151,7 @@ def server(request: pytest.FixtureRequest) -> Iterator[sa.Engine]:
         engine.dispose()
 
 
+@pytest.mark.slow
 def test_a_day_with_servers(project: Path, server: sa.Engine) -> None:
     with Server("redis") as redis:
         url = server.url.render_as_string(hide_password=False)

@@ -193,7 +193,8 @@ def finished_despite_kills(
     return finished, kills, lost
 
 
-@pytest.mark.parametrize("kind", few(*BROKERS))
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", BROKERS)
 def test_killed_workers_lose_nothing(kind: str, modules: Path) -> None:
     finished, kills, lost = finished_despite_kills(kind, modules, tasks=100)
     assert finished == 100
@@ -374,6 +375,7 @@ print(len(rows), *sorted(rows["worker"].unique()))
 
 
 @pytest.mark.skipif(not can_make_hosts(), reason="network namespaces are for root on Linux")
+@pytest.mark.slow
 def test_two_hosts_share_a_queue_and_a_table(tmp_path: Path) -> None:
     with ExitStack() as stack:
         hosts = [stack.enter_context(host()) for _ in range(2)]

@@ -87,16 +87,14 @@ def as_utf8mb3(server: Server) -> None:
 
 @pytest.mark.parametrize(
     ("kind", "pool", "backend"),
-    [
+    few(
         ("postgresql", "prefork", "stock"),
-        *few(
-            ("mariadb", "prefork", "engine"),
-            ("postgresql", "threads", "engine"),
-            ("postgresql", "solo", "stock"),
-            ("mariadb", "threads", "stock"),
-            ("mariadb", "solo", "engine"),
-        ),
-    ],
+        ("mariadb", "prefork", "engine"),
+        ("postgresql", "threads", "engine"),
+        ("postgresql", "solo", "stock"),
+        ("mariadb", "threads", "stock"),
+        ("mariadb", "solo", "engine"),
+    ),
 )
 def test_what_a_server_refuses_leaves_its_cause_and_the_next_task_runs(
     kind: str, pool: str, backend: str, refused: Path
