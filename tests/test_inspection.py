@@ -9,8 +9,10 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 from old_tables import old_table
+from processes import PATIENCE
 from spoils import ALL, SPOILS, shift
 
+from tutorial.inspecting import source
 from tutorial.inspection import inspect
 from tutorial.results import load_results
 
@@ -18,7 +20,9 @@ VERSIONS = ["4.4.7", "5.2.7", "5.4.0", "5.6.3", "5.7.0"]
 
 
 def checks(engine: sa.Engine, **options: Any) -> set[str]:
-    report = inspect(engine, seconds=600, progress=False, **options)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(source, "QUERY_LIMIT", PATIENCE)
+        report = inspect(engine, seconds=PATIENCE, progress=False, **options)
     assert report.unchecked == []
     return {finding.check for finding in report.findings}
 

@@ -113,6 +113,19 @@ def test_columns_that_may_not_be_read_are_named(tmp_path: Path) -> None:
     assert not {"missing-columns", "older-columns"} & {f.check for f in report.findings}
 
 
+@pytest.mark.filterwarnings("ignore:unclosed file")
+def test_a_file_that_was_left_open_elsewhere(tmp_path: Path) -> None:
+    def leave_open(*_event: Any) -> None:
+        (tmp_path / "left open").open("w")
+
+    with fresh_table("sqlite", "5.7.0", tmp_path) as engine:
+        sa.event.listen(sa.Engine, "engine_connect", leave_open)
+        try:
+            assert checks(engine) == usual("sqlite", "5.7.0", engine)
+        finally:
+            sa.event.remove(sa.Engine, "engine_connect", leave_open)
+
+
 def test_several_writers(tmp_path: Path) -> None:
     right = "INSERT ON celery_taskmeta"
     with (

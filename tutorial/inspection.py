@@ -197,7 +197,9 @@ def _find_table(
         warnings.simplefilter("always")
         tasks = Table(engine, name, schema, timezone)
     if tasks.exists:
-        return tasks, [("some columns", str(warning.message)) for warning in caught]
+        # Python warns too, whenever it happens to collect a file that somebody left open.
+        ours = [warning for warning in caught if warning.category is UserWarning]
+        return tasks, [("some columns", str(warning.message)) for warning in ours]
     source = Source(tasks)
     with source.open():
         others = similar_tables(source)
