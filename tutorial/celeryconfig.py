@@ -9,8 +9,8 @@ from tutorial import broker, database
 broker_url = broker.broker_url()
 result_backend = database.result_backend()
 
-# A server that accepts a connection and then says nothing is given up after as many seconds.
-# The embedded queue and RabbitMQ take no such options; kombu gives up RabbitMQ after four seconds.
+# Give up on a Redis that accepts a connection and then says nothing. The embedded queue and
+# RabbitMQ take no such options; kombu gives up on RabbitMQ after four seconds.
 if broker_url.startswith(("redis", "sentinel")):
     broker_transport_options = {
         "socket_connect_timeout": database.CONNECT_TIMEOUT,
@@ -24,8 +24,8 @@ override_backends = {"db": "tutorial.backend:EngineBackend"}
 # The result backend makes an engine of its own; this gives it the settings of tutorial.database.
 database_engine_callback = database.configure_engine
 
-# How old a result must be before the clean-up deletes it. It is the default too, and nothing
-# is deleted until something runs the clean-up: see chapter 09.
+# How old a result must be before the clean-up deletes it. A day is also Celery's default, and
+# nothing is deleted until something runs the clean-up: see chapter 09.
 result_expires = timedelta(days=1)
 
 # Store the task's name, arguments, worker, queue and number of retries beside the result.

@@ -8,6 +8,7 @@ QUERY = (
     f"SELECT {ID} FROM queue.kombu_message LEFT JOIN celery_taskmeta ON task_id = {ID} "
     "WHERE NOT visible AND task_id IS NULL"
 )
+STATES = {"a": "SUCCESS", "b": "FAILURE", "c": "FAILURE", "d": "PENDING", "e": "PENDING"}
 WHERE_IS = """
 with results.connect() as connection:
     rows = connection.execute(
@@ -30,25 +31,25 @@ return "waiting" if messages[0].visible else "taken"
 ANSWERS = {
     1: Answers(
         wrong={
-            **value("answer"),
-            "answer = add(20, 22)": "was called, not sent",
-            "answer = add.delay": ("`answer` should be what sending a task returns, but is"),
-            "answer = add.s(20, 22)": ("`answer` should be what sending a task returns, but is"),
-            'answer = add.delay("20", "22")': "with the arguments ['20', '22']",
-            "answer = add.delay(20, 20)": "with the arguments [20, 20]",
-            "answer = add.delay(2, 3)": "with the arguments [2, 3]",
-            'answer = add.apply_async((20, 22), queue="math")': "in the queue 'math'",
-            'answer = add.app.AsyncResult("20-22")': "no message with the task id",
-            "answer = add.apply((20, 22))": "no message with the task id",
-            "from tutorial.tasks import divide\n\nanswer = divide.delay(20, 22)": (
-                "asks for the task tutorial.tasks.divide"
+            **value("states"),
+            f"states = {list(STATES)}": "`states` should be a dictionary with the keys a, b",
+            f"states = {STATES}\ndel states['e']": "should be a dictionary with the keys",
+            f"states = {STATES | {'f': 'PENDING'}}": "should be a dictionary with the keys",
+            f"states = {STATES | {'a': 'PENDING'}}": "a will not be 'PENDING': its message asks",
+            f"states = {STATES | {'b': 'SUCCESS'}}": "b will not be 'SUCCESS': the worker runs",
+            f"states = {STATES | {'c': 'PENDING'}}": "c will not be 'PENDING': the worker gets",
+            f"states = {STATES | {'d': 'SUCCESS'}}": "d will not be 'SUCCESS': the worker serves",
+            f"states = {STATES | {'e': 'FAILURE'}}": "e will not be 'FAILURE': no message has",
+            f"states = {STATES | {'a': 42}}": "a will not be 42",
+            f"states = {STATES | {'a': 'success'}}": "a will not be 'success'",
+            "states = {name: handle.state for name, handle in handles.items()}": (
+                "a will not be 'PENDING'"
             ),
-            "answer = 5": ("`answer` should be what sending a task returns, but is 5."),
+            "states = {name: 'SUCCESS' for name in handles}": "b will not be 'SUCCESS'",
         },
         right=[
-            "answer = add.apply_async((20, 22))",
-            "answer = add.delay(x=20, y=22)",
-            'answer = add.app.send_task("tutorial.tasks.add", [20, 22])',
+            "states = dict(zip('abcde', ['SUCCESS', *['FAILURE'] * 2, *['PENDING'] * 2]))",
+            f"states = {STATES}\nprint(states)",
         ],
     ),
     2: Answers(
@@ -56,21 +57,24 @@ ANSWERS = {
             **value("worker"),
             "worker = Worker": ("`worker` should be a Worker, but is <class"),
             "worker = Worker(concurrency=1)": "its status is 'not started'",
-            "worker = Worker(concurrency=1).start": (
+            "worker = Worker(concurrency=1, queues='celery,reports').start": (
                 "`worker` should be a Worker, but is <bound method"
             ),
-            'worker = Worker(concurrency=1, queues="math", pool="solo").start()': (
-                "the worker listens on the queue 'math'"
+            "worker = Worker(concurrency=1, pool='solo').start()": (
+                "The message of d is in the queue 'reports', but the worker serves 'celery'."
             ),
-            'worker = Worker(concurrency=2, queues="math", pool="threads").start()': "2 tasks",
-            "with Worker(concurrency=1, queues='math', pool='solo') as worker:\n    pass": (
+            "worker = Worker(concurrency=1, pool='solo', queues='reports').start()": (
+                "The message of a is in the queue 'celery', but the worker serves 'reports'."
+            ),
+            "worker = Worker(queues='celery,reports', pool='threads').start()": "2 tasks at once",
+            "with Worker(concurrency=1, queues='reports', pool='solo') as worker:\n    pass": (
                 "its status is 'stopped'"
             ),
             'worker = "celery -A tutorial.tasks worker"': (
                 "`worker` should be a Worker, but is 'celery -A"
             ),
         },
-        right=["worker = Worker(concurrency=1, pool='solo').start()"],
+        right=["worker = Worker(concurrency=1, pool='solo', queues='reports,celery').start()"],
     ),
     3: Answers(
         wrong={

@@ -4,6 +4,7 @@ from answers.kinds import FUNCTION, value
 from exercise_runs import Answers
 
 GET = "total = answer.get(timeout=10)"
+TOTAL = "total = add.AsyncResult(asked['ada'].id).get(timeout=10)"
 IMPORT = "\nfrom tutorial.database import make_engine\n\n"
 COUNT = """
 results = load_results(engine)
@@ -59,36 +60,27 @@ ANSWERS = {
     ),
     2: Answers(
         wrong={
-            **value("queue_file", "results_file"),
-            'queue_file = "queue.db"\nresults_file = "results.db"': "the relative path 'queue.db'",
-            'queue_file = home / "results.db"\nresults_file = home / "queue.db"': (
-                "The file of `queue_file` should have a table kombu_message,"
-            ),
-            'queue_file = home / "queue.db"\nresults_file = home / "result.db"': (
-                "there is no 'result.db'"
-            ),
-            'queue_file = results_file = home / "queue.db"': (
-                "The file of `results_file` should have a table"
-            ),
-            "queue_file = results_file = home": "`queue_file` leads to no file",
-            'queue_file = results_file = sorted(home.glob("*.db"))': (
-                "`queue_file` should be a path, but is [PosixPath"
-            ),
-            'queue_file = home / "logs" / "celery@notebook.log"\n'
-            'results_file = home / "results.db"': (
-                "The file 'celery@notebook.log' is not a database."
-            ),
-            'import shutil\n\n(home / "files").mkdir(exist_ok=True)\n'
-            'queue_file = shutil.copy(home / "queue.db", home / "files")\n'
-            'results_file = home / "results.db"': "of another workspace, in the folder 'files'",
-            f"{IMPORT}queue_file = results_file = make_engine()": (
-                "`queue_file` should be a path, but is Engine(sqlite:///"
-            ),
+            **value("stuck", "total"),
+            f"stuck = 'ada'\n{TOTAL}": "The message of 'ada' is in our queue",
+            "stuck = 'ada'\ntotal = 5": "The message of 'ada' is in our queue",
+            f"stuck = 'Bob'\n{TOTAL}": "`stuck` should be one of ['ada', 'bob'], but is 'Bob'.",
+            f"stuck = asked['bob']\n{TOTAL}": "`stuck` should be one of ['ada', 'bob'], but is <",
+            "stuck = 'bob'\ntotal = asked['ada']": "`total` is a handle, not the sum",
+            "stuck = 'bob'\ntotal = asked['ada'].state": "`total` is 'PENDING', which is not the",
+            "stuck = 'bob'\ntotal = 5": "`total` is 5, which is not the result in the row",
+            f"stuck = 'bob'\n{TOTAL}\ntotal = float(total)": ".0, which is not the result",
+            f"stuck = 'bob'\n{TOTAL}\ntotal = str(total)": "', which is not the result in the row",
         },
         right=[
-            'queue_file = f"{home}/queue.db"\nresults_file = f"{home}/results.db"',
-            'queue_file, results_file = sorted(home.glob("*.db"))',
-            f'{IMPORT}queue_file = home / "queue.db"\nresults_file = make_engine().url.database',
+            f"stuck = 'bob'\nother = Celery('other', backend='db+' + results)\n"
+            f"{TOTAL.replace('add', 'other')}",
+            f"""{IMPORT}{TOTAL}
+import pandas as pd
+
+rows = pd.read_sql("SELECT task_id, result FROM celery_taskmeta", results)
+stuck = (set(asked) - {{name for name in asked if asked[name].id in set(rows["task_id"])}}).pop()
+rows = load_results(make_engine(results)).set_index("task_id")
+total = int(rows.loc[asked["ada"].id, "result"])""",
         ],
     ),
     3: Answers(

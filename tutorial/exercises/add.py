@@ -14,50 +14,50 @@ from tutorial.messages import load_messages
 from tutorial.tasks import add, divide
 from tutorial.worker import Worker
 
+STATES = {  # of the five handles, after a worker that serves the default queue; and why
+    "a": ("SUCCESS", "its message asks for a task that the worker has, with two numbers."),
+    "b": ("FAILURE", "the worker runs the task, which divides by zero."),
+    "c": ("FAILURE", "the worker gets the message, but has no task of that name."),
+    "d": ("PENDING", "the worker serves the queue celery: is the message there?"),
+    "e": ("PENDING", "no message has this id, so no worker stores a row for it."),
+}
+
 
 @exercise(
     points=1,
     hints=[
-        "A task that is called like a function runs here, in the notebook.",
-        "The method that sends it to a worker is called delay.",
+        "A worker stores a row for each message that it gets from its queue. Which of the five "
+        "have such a message?",
+        "PENDING means that there is no row. Two of the handles will have none.",
+        "A worker cannot run a task that its module does not have, and it stores that as a "
+        "FAILURE: see the section on NotRegistered.",
     ],
 )
-def exercise_1(answer: AsyncResult) -> str:
-    """See that the task ``add(20, 22)`` was sent to the default queue."""
-    if answer == 42:
+def exercise_1(states: dict[str, str]) -> str:
+    """See that the states of the five handles are those that a worker will bring about."""
+    if not isinstance(states, dict) or {*states} != {*STATES}:
         raise WrongAnswer(
-            "add(20, 22) was called, not sent: 42 was computed here, in the notebook."
+            f"`states` should be a dictionary with the keys {', '.join(STATES)}, "
+            f"but is {shown(states)}."
         )
-    if not isinstance(answer, AsyncResult):
-        raise WrongAnswer(
-            f"`answer` should be what sending a task returns, but is {shown(answer)}."
-        )
-    messages = load_messages(queue_engine())
-    own = messages[messages["task_id"] == answer.id]
-    if own.empty:
-        raise WrongAnswer("There is no message with the task id of `answer` in the queue.")
-    message = own.iloc[0]
-    if message["name"] != "tutorial.tasks.add":
-        raise WrongAnswer(f"The message asks for the task {message['name']}.")
-    arguments = [*message["args"], *message["kwargs"].values()]
-    if arguments != [20, 22]:
-        raise WrongAnswer(f"The message asks for add with the arguments {shown(arguments)}.")
-    if message["queue"] != "celery":
-        raise WrongAnswer(
-            f"The message is in the queue {message['queue']!r}, not in the default queue."
-        )
-    return "The message is in the queue 'celery', with the task id of `answer`."
+    for name, (right, why) in STATES.items():
+        if type(states[name]) is not str or states[name] != right:
+            raise WrongAnswer(f"{name} will not be {shown(states[name])}: {why}")
+    return "Exercise 2 compares this with what a worker does."
 
 
 @exercise(
     points=2,
     hints=[
-        "Make a Worker first, then start it with its method start.",
-        "Its parameter concurrency is the number of tasks that run at once.",
+        "load_messages(queue_engine()) shows in which queue each message is waiting; queue_engine "
+        "is in tutorial.broker.",
+        "A Worker serves the queue celery unless its parameter queues names others; its parameter "
+        "concurrency is the number of tasks that run at once.",
+        "queues takes a list of names. Make the Worker, then start it with its method start.",
     ],
 )
-def exercise_2(worker: Worker, answer: AsyncResult) -> str:
-    """See that a worker with one process is running, and has done the task of exercise 1."""
+def exercise_2(worker: Worker, handles: dict[str, AsyncResult]) -> str:
+    """See that a worker with one process is running, and has run all that was sent."""
     if not isinstance(worker, Worker):
         raise WrongAnswer(f"`worker` should be a Worker, but is {shown(worker)}.")
     if worker.status != "ready":
@@ -66,20 +66,22 @@ def exercise_2(worker: Worker, answer: AsyncResult) -> str:
         )
     if worker.concurrency != 1:
         raise WrongAnswer(f"The worker runs {worker.concurrency} tasks at once: expected one.")
-    if "celery" not in worker.queues.split(","):
-        raise WrongAnswer(
-            f"The row is still PENDING: the worker listens on the queue {worker.queues!r}, "
-            "but the message is waiting in the queue 'celery'."
-        )
-    if not wait_until(answer.ready):
-        raise WrongAnswer(
-            "The worker is running, but it did not finish the task of exercise 1 in time."
-        )
-    if answer.result != 42:
-        raise WrongAnswer(
-            f"The task of exercise 1 ended as {answer.state}: {shown(answer.result)}."
-        )
-    return "The worker has taken the message, and its result is stored: 42."
+    messages = load_messages(queue_engine()).set_index("task_id")
+    sent = {name: handle for name, handle in handles.items() if handle.id in messages.index}
+    for name, handle in sent.items():
+        queue = messages.loc[handle.id, "queue"]
+        if queue not in worker.queues.split(","):
+            raise WrongAnswer(
+                f"The message of {name} is in the queue {queue!r}, "
+                f"but the worker serves {worker.queues!r}."
+            )
+    if not wait_until(lambda: all(handle.ready() for handle in sent.values())):
+        raise WrongAnswer("The worker is running, but it did not finish the tasks in time.")
+    for name, handle in sent.items():
+        expected = "SUCCESS" if name == "d" else STATES[name][0]
+        if handle.state != expected:
+            raise WrongAnswer(f"The task {name} ended as {handle.state}: {shown(handle.result)}.")
+    return "The worker has run all four tasks that were sent; only e is still PENDING."
 
 
 @exercise(

@@ -1,20 +1,18 @@
 """The exercises of chapter 00: the whole course in miniature."""
 
-import sqlite3
 from collections.abc import Callable
-from contextlib import closing
-from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
 from celery.result import AsyncResult
 
+from tutorial.broker import queue_engine
 from tutorial.database import make_engine
 from tutorial.exercises.checking import WrongAnswer, case, exercise, expect, shown, wait_until
 from tutorial.exercises.scratch import Scratch, scratch
+from tutorial.messages import load_messages
 from tutorial.results import load_results
 from tutorial.tasks import add, divide
-from tutorial.workspace import QUEUE_FILE, RESULTS_FILE, home
 
 
 @exercise(
@@ -47,7 +45,7 @@ def exercise_1(number: int, answer: AsyncResult, total: int) -> str:
 
 def _row(answer: AsyncResult) -> dict[str, Any]:
     """Return the stored row of a task that has ended."""
-    wait_until(answer.ready)
+    wait_until(add.AsyncResult(answer.id).ready)
     results = load_results(make_engine())
     rows = results[results["task_id"] == answer.id].to_dict("records")
     if not rows:
@@ -58,49 +56,33 @@ def _row(answer: AsyncResult) -> dict[str, Any]:
 @exercise(
     points=2,
     hints=[
-        "home is the path of the workspace, and home / name is the path of a file in it.",
-        "One of the two files is the broker, the other is the result backend.",
-        "The chapter lists its two files in the section 'How the parts fit together'.",
+        "Our worker takes its messages from queue.db, and stores results in results.db.",
+        "One program sends to another queue than the worker's. The other one sends to the worker's "
+        "queue, but looks for its result in another database.",
+        "The worker's result is in results.db, in the row with the other program's task id. "
+        "load_results(make_engine(results)) reads the table, and add.AsyncResult(task_id).get() "
+        "returns its result.",
     ],
 )
-def exercise_2(queue_file: Path, results_file: Path) -> str:
-    """See that two paths lead to the files of the broker and of the result backend."""
-    _look_at("queue_file", queue_file, "kombu_message", QUEUE_FILE)
-    _look_at("results_file", results_file, "celery_taskmeta", RESULTS_FILE)
-    return "One file holds the messages, the other file holds the results."
-
-
-def _look_at(name: str, answer: Path | str, table: str, file: str) -> None:
-    """See that a path leads to the workspace's file that holds a table."""
-    if not isinstance(answer, (Path, str)):
-        raise WrongAnswer(f"`{name}` should be a path, but is {shown(answer)}.")
-    path = Path(answer)
-    if not path.is_absolute():
+def exercise_2(asked: dict[str, AsyncResult], stuck: str, total: int) -> str:
+    """See which of two programs sends where no worker listens, and the sum of the other one."""
+    sent = set(load_messages(queue_engine())["task_id"])
+    arrived = {name: handle for name, handle in asked.items() if handle.id in sent}
+    if type(stuck) is not str or stuck not in asked:
+        raise WrongAnswer(f"`stuck` should be one of {shown([*asked])}, but is {shown(stuck)}.")
+    if stuck in arrived:
         raise WrongAnswer(
-            f"`{name}` is the relative path {str(path)!r}: in another folder it is another file."
+            f"The message of {stuck!r} is in our queue, and the worker has run the task: only the "
+            "result is not where that program looks for it."
         )
-    if not path.is_file():
+    if isinstance(total, AsyncResult):
+        raise WrongAnswer("`total` is a handle, not the sum: its method get waits for the sum.")
+    ((name, handle),) = arrived.items()
+    if type(total) is not int or total != _row(handle)["result"]:
         raise WrongAnswer(
-            f"`{name}` leads to no file: there is no {path.name!r} in {path.parent.name!r}."
+            f"`total` is {shown(total)}, which is not the result in the row of {name!r}."
         )
-    found = _tables(path)
-    if table not in found:
-        raise WrongAnswer(
-            f"The file of `{name}` should have a table {table}, but has {shown(sorted(found))}."
-        )
-    if path.resolve() != home() / file:
-        raise WrongAnswer(
-            f"`{name}` is a file of another workspace, in the folder {path.parent.name!r}."
-        )
-
-
-def _tables(path: Path) -> set[str]:
-    with closing(sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True)) as connection:
-        try:
-            rows = connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")
-            return {name for (name,) in rows}
-        except sqlite3.DatabaseError:
-            raise WrongAnswer(f"The file {path.name!r} is not a database.") from None
+    return "One program uses another broker, the other uses another result backend."
 
 
 @exercise(
