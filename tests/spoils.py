@@ -289,7 +289,7 @@ SPOILS = {
     "a unique index with one more column": Spoil(
         both(
             without_unique,
-            sql("CREATE UNIQUE INDEX p ON celery_taskmeta (task_id) INCLUDE (status)"),
+            sql("CREATE UNIQUE INDEX u ON celery_taskmeta (task_id) INCLUDE (status)"),
         ),
         set(),
         kinds=("postgresql",),
