@@ -10,6 +10,7 @@ from exercise_runs import REGION
 from nbformat import NotebookNode
 from processes import PATIENCE, environment, few
 
+from tutorial.__main__ import main
 from tutorial.commands import classroom
 from tutorial.commands.chapters import EXERCISES
 from tutorial.commands.classroom import ClassroomError, build_course, mark
@@ -125,14 +126,12 @@ def test_a_handout_overwrites_nothing(tmp_path: Path) -> None:
     assert not (COURSE / "handout").exists()
 
 
-def test_without_nbgrader_the_message_says_what_to_install() -> None:
-    hide = "import sys; sys.modules['nbgrader'] = None; from tutorial.__main__ import main; "
-    code = hide + "sys.exit(main(['classroom', 'build']))"
-    done = subprocess.run(
-        [sys.executable, "-c", code], cwd=COURSE, capture_output=True, text=True, timeout=PATIENCE
-    )
-    assert done.returncode == 1
-    assert done.stderr.startswith("nbgrader is not installed: python -m pip install")
+def test_without_nbgrader_the_message_says_what_to_install(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setitem(sys.modules, "nbgrader", None)
+    assert main(["classroom", "build"]) == 1
+    assert capsys.readouterr().err.startswith("nbgrader is not installed: python -m pip install")
 
 
 # The hidden tests
@@ -263,12 +262,13 @@ def test_the_solution_passes_the_hidden_test(tmp_path: Path) -> None:
     assert "hidden: accepted" in said
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("folder", "options", "says"),
-    few(
+    [
         (SOURCES, [], "Success! Your notebook passes all the tests."),
         (EXERCISES, ["--invert"], "Success! The notebook does not pass any tests."),
-    ),
+    ],
 )
 def test_the_solved_one_is_valid_and_that_of_learners_is_not(
     folder: Path, options: list[str], says: str, tmp_path: Path

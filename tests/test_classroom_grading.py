@@ -5,15 +5,21 @@ import json
 import os
 import subprocess
 import sys
+import threading
 from collections.abc import Iterable
 from pathlib import Path
 
 import nbformat
 import pytest
+import zmq
+from jupyter_client.channels import HBChannel
 from processes import PATIENCE, environment
-from submissions import ADD, CASES, ENGINE, REPRESENTATIVES, Case, hand_in, read, solved
+from submissions import ADD, CASES, ENGINE, REPRESENTATIVES, ZOE, Case, hand_in, read, solved
 
-from tutorial.commands.classroom import build_course
+from tutorial.__main__ import main
+from tutorial.commands import classroom
+from tutorial.commands.classroom import ClassroomError, build_course
+from tutorial.commands.grading.running import RunExercises
 from tutorial.exercises.checking import SOURCES
 from tutorial.workspace import COURSE
 
@@ -43,6 +49,16 @@ def grade(
         text=True,
         timeout=12 * PATIENCE,
     )
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let kernels that this process starts have what `grade` gives to a process of its own."""
+    own = environment(tmp_path)
+    for name in os.environ.keys() - own.keys():
+        monkeypatch.delenv(name)
+    for name, value in own.items():
+        monkeypatch.setenv(name, value)
 
 
 def rows(course: Path, assignment: str, kind: str = "") -> list[dict[str, str]]:
@@ -84,26 +100,43 @@ def complaints(course: Path, cases: dict[str, Case]) -> list[str]:
 # Marks
 
 
-def test_each_submission_gets_what_it_deserves(course: Path) -> None:
-    assert complaints(course, {name: CASES[name] for name in REPRESENTATIVES}) == []
+@pytest.fixture(scope="module")
+def wrongly_graded(course: Path) -> list[str]:
+    """Grade a class in which each of the five words is needed; return what is not as deserved."""
+    return complaints(course, {name: CASES[name] for name in REPRESENTATIVES})
+
+
+def test_each_submission_gets_what_it_deserves(course: Path, wrongly_graded: list[str]) -> None:
+    assert wrongly_graded == []
     assert not (course / "being_graded").exists()
-    line = '"half": {'
+    line = f'"{ZOE}": {{'
     assert line in (course / "marks" / f"{ENGINE}.json").read_text(encoding="utf-8")
 
-    # What has not changed is not graded again; a second submission is.
+
+def test_the_report_tells_five_words_apart(course: Path, wrongly_graded: list[str]) -> None:
+    states = {(row["learner"], row["exercise"]): row["state"] for row in rows(course, ENGINE)}
+    assert [states[ZOE, number] for number in "123"] == ["right", "wrong", "not attempted"]
+    assert states["nothing", "1"] == "not handed in"
+    assert states["another-chapter", "1"] == "could not be graded"
+
+
+def test_only_what_has_changed_is_graded_again(
+    course: Path,
+    wrongly_graded: list[str],
+    here: None,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     graded = {path: path.stat().st_mtime_ns for path in course.glob("autograded/*/*/*.ipynb")}
     hand_in(Case(ENGINE, [1, 2, 3]), course / "submitted" / "half-a-file")
-    hand_in(Case(ENGINE, [1, 2, 3]), course / "submitted" / "half")
-    done = grade(course, ENGINE)
-    assert "half: 6 of 6\nhalf-a-file: 6 of 6\n" in done.stdout, done
+    classroom.grade(course, ENGINE)
+    assert "half-a-file: 6 of 6\n" in capsys.readouterr().out
     again = {path: path.stat().st_mtime_ns for path in course.glob("autograded/*/*/*.ipynb")}
     changed = {path.parts[-3] for path in again if again[path] != graded.get(path)}
-    assert changed == {"half", "half-a-file"}
+    assert changed == {"half-a-file"}
 
-    # Each of the five words has its own fields for Moodle and Canvas.
     moodle = {row["Username"]: row[ENGINE] for row in rows(course, ENGINE, "-moodle")}
-    assert moodle["half"] == "6"
-    assert moodle["nothing"] == moodle["another-chapter"] == ""
+    expected = {ZOE: "1", "half-a-file": "6", "another-chapter": "", "nothing": ""}
+    assert moodle == expected
     canvas = rows(course, ENGINE, "-canvas")
     assert [*canvas[0]] == ["Student", "ID", "SIS User ID", "SIS Login ID", "Section", ENGINE]
     assert canvas[0]["Student"] == "    Points Possible"
@@ -127,34 +160,53 @@ def test_all_submissions_get_what_they_deserve(tmp_path: Path) -> None:
     assert max(pages) < 2_000_000
 
 
-# Words
+# Kernels
 
 
-def test_the_report_tells_five_words_apart(course: Path, tmp_path: Path) -> None:
-    """It reads what the first test of this file has graded, or grades it."""
-    if not (course / "marks" / f"{ENGINE}.csv").exists():
-        complaints(course, {name: CASES[name] for name in REPRESENTATIVES})
-    states = {(row["learner"], row["exercise"]): row["state"] for row in rows(course, ENGINE)}
-    assert states["retyped", "1"] == "right"
-    assert states["killed", "2"] == "wrong"
-    assert states["nothing", "1"] == "not handed in"
-    assert states["another-chapter", "1"] == "could not be graded"
+def test_the_heartbeat_of_a_kernel_ends_before_its_context(
+    here: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Otherwise the context waits forever for a socket that the heartbeat has just opened."""
+    alive = []
+
+    def destroy(context: zmq.Context, linger: int | None = None) -> None:
+        alive.append([t for t in threading.enumerate() if isinstance(t, HBChannel)])
+        destroyed(context, linger)
+
+    destroyed = zmq.Context.destroy
+    monkeypatch.setattr(zmq.Context, "destroy", destroy)
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell("5")])
+    RunExercises().preprocess(notebook, {"metadata": {"path": ""}})
+    assert notebook.cells[0].outputs[0].data == {"text/plain": "5"}
+    assert alive
+    assert not any(alive)
 
 
 # Refusals
 
 
-def test_an_environment_in_which_nobody_gets_points_is_refused(course: Path) -> None:
-    (course / "home").mkdir(exist_ok=True)
-    (course / "home" / "sitecustomize.py").write_text(
+def refusal(course: Path, assignment: str) -> str:
+    with pytest.raises(ClassroomError) as refused:
+        classroom.grade(course, assignment)
+    return str(refused.value)
+
+
+def test_an_environment_in_which_nobody_gets_points_is_refused(
+    course: Path,
+    tmp_path: Path,
+    here: None,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    (tmp_path / "sitecustomize.py").write_text(
         "import sys\nif 'ipykernel_launcher' in ' '.join(sys.orig_argv):\n"
         "    sys.modules['sqlalchemy'] = None\n"
     )
-    done = grade(course, ENGINE, PYTHONPATH=str(course / "home"))
-    assert done.returncode == 1
-    assert done.stdout == ""
-    assert "the solution of engine-1-check gets no points, so nobody would" in done.stderr
-    assert "import of sqlalchemy halted" in done.stderr
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    says = refusal(course, ENGINE)
+    assert capsys.readouterr().out == ""
+    assert "the solution of engine-1-check gets no points, so nobody would" in says
+    assert "import of sqlalchemy halted" in says
 
 
 def test_a_class_from_another_version_is_refused(course: Path) -> None:
@@ -162,27 +214,18 @@ def test_a_class_from_another_version_is_refused(course: Path) -> None:
     content = source.read_bytes()
     source.write_bytes(content.replace(b"exercise_1", b"exercise_one"))
     try:
-        done = grade(course, ENGINE)
+        says = refusal(course, ENGINE)
     finally:
         source.write_bytes(content)
-    assert done.returncode == 1
-    assert "was built from another version of 01-engine: run" in done.stderr
+    assert "was built from another version of 01-engine: run" in says
 
 
-@pytest.mark.parametrize(
-    ("assignment", "says"),
-    [
-        ("99-none", "There is no assignment '99-none'"),
-        (ADD, "is no class with 03-add: run"),
-    ],
-)
 def test_an_assignment_that_is_not_there_is_refused(
-    assignment: str, says: str, course: Path
+    course: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    done = grade(course, assignment)
-    assert done.returncode == 1
-    assert says in done.stderr
-    assert len(done.stderr.splitlines()) == 1
+    assert "is no class with 03-add: run" in refusal(course, ADD)
+    assert main(["classroom", "grade", str(course), "99-none"]) == 1
+    assert capsys.readouterr() == ("", "There is no assignment '99-none': name one as 03-add.\n")
 
 
 @pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root may write all")
@@ -190,10 +233,10 @@ def test_a_class_that_this_account_cannot_write_is_refused(course: Path) -> None
     gradebook = course / "gradebook.db"
     gradebook.chmod(0o400)
     try:
-        done = grade(course, ENGINE)
+        says = refusal(course, ENGINE)
     finally:
         gradebook.chmod(0o600)
-    assert f"{gradebook} is not writable for this account" in done.stderr
+    assert f"{gradebook} is not writable for this account" in says
 
 
 # An update of the course in mid-term

@@ -7,6 +7,7 @@ import nbformat
 import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 from playwright.sync_api import Browser
+from processes import few
 from test_browser import browser  # noqa: F401 (a fixture)
 from test_site_browser import listen
 
@@ -35,19 +36,26 @@ def test_a_deck_for_each_chapter_of_the_first_two_parts(decks: Path) -> None:
     assert sorted(path.stem for path in decks.glob("*.html")) == [*PRESENTED, "index"]
     index = (decks / "index.html").read_text(encoding="utf-8")
     assert all(f'href="{name}.html"' in index for name in PRESENTED)
-    assert slides.run(decks) == 0  # again, over the older ones
 
 
-def test_each_cell_with_code_is_on_a_slide_with_its_output() -> None:
-    for name in PRESENTED:
-        notebook = nbformat.read(NOTEBOOKS / f"{name}.ipynb", as_version=4)
-        found = slides.slides(notebook)
-        assert all(slide.title for slide in found)
-        page = "\n".join(slide.body + slide.answer for slide in found)
-        for cell in notebook.cells:
-            if cell.cell_type == "code":
-                assert slides._code(cell.source) in page
-                assert all(output in page for output in slides._outputs(cell))
+@pytest.mark.slow
+def test_new_slides_replace_the_older_ones(decks: Path) -> None:
+    before = {path: path.read_bytes() for path in decks.glob("*.html")}
+    (decks / "03-add.html").write_text("old", encoding="utf-8")
+    assert slides.run(decks) == 0
+    assert {path: path.read_bytes() for path in decks.glob("*.html")} == before
+
+
+@pytest.mark.parametrize("name", few(*PRESENTED))
+def test_each_cell_with_code_is_on_a_slide_with_its_output(name: str) -> None:
+    notebook = nbformat.read(NOTEBOOKS / f"{name}.ipynb", as_version=4)
+    found = slides.slides(notebook)
+    assert all(slide.title for slide in found)
+    page = "\n".join(slide.body + slide.answer for slide in found)
+    for cell in notebook.cells:
+        if cell.cell_type == "code":
+            assert slides._code(cell.source) in page
+            assert all(output in page for output in slides._outputs(cell))
 
 
 def test_prose_is_for_the_speaker_and_a_question_for_all() -> None:

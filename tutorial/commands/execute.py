@@ -7,12 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import nbformat
-from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError, DeadKernelError
 from nbformat import NotebookNode
 
 from tutorial.commands.chapters import NOTEBOOKS, chapters
-from tutorial.commands.outputs import RULES, kernel_of_this_python, patterns
+from tutorial.commands.outputs import RULES, Client, kernel_of_this_python, patterns
 
 IGNORED = "nbval-ignore-output"  # the tag of a cell whose outputs pytest does not compare
 KERNEL = {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"}
@@ -93,7 +92,7 @@ def serialize(notebook: NotebookNode) -> bytes:
 
 
 def _execute(notebook: NotebookNode, path: Path) -> NotebookNode:
-    client = NotebookClient(
+    client = Client(
         nbformat.from_dict(notebook),
         km=kernel_of_this_python(),
         extra_arguments=["--log-level=CRITICAL"],

@@ -1,9 +1,14 @@
-"""How outputs of notebooks are compared. Only this module uses what nbval does not make public."""
+"""Kernels that run notebooks, and how their outputs are compared.
+
+Only this module uses what nbval does not make public.
+"""
 
 from pathlib import Path
 from typing import Any
 
 from jupyter_client.manager import AsyncKernelManager
+from jupyter_core.utils import run_sync
+from nbclient import NotebookClient
 from nbval.kernel import CURRENT_ENV_KERNEL_NAME, NbvalKernelspecManager
 from nbval.plugin import comment_markers, get_sanitize_patterns
 
@@ -24,6 +29,28 @@ def kernel_of_this_python() -> AsyncKernelManager:
     return AsyncKernelManager(
         kernel_name=CURRENT_ENV_KERNEL_NAME, kernel_spec_manager=NbvalKernelspecManager()
     )
+
+
+class AlwaysEnds:
+    """What nbclient's clients lack: to end, always, when a kernel has died.
+
+    The heartbeat of a dead kernel opens a new socket every second. If it does so while nbclient
+    ends the context of its sockets, the context waits for this socket forever
+    (https://github.com/jupyter/jupyter_client/issues/771), so the heartbeat has to end first.
+    """
+
+    kc: Any
+
+    async def _async_cleanup_kernel(self) -> None:
+        if self.kc is not None:
+            self.kc.stop_channels()
+        await super()._async_cleanup_kernel()  # type: ignore[misc]
+
+    _cleanup_kernel = run_sync(_async_cleanup_kernel)
+
+
+class Client(AlwaysEnds, NotebookClient):
+    """Runs a notebook."""
 
 
 def patterns(rules: str) -> list[tuple[str, str]]:

@@ -14,12 +14,14 @@ from nbgrader.preprocessors import Execute
 from nbgrader.utils import is_grade
 from traitlets import Bool, Integer
 
+from tutorial.commands.outputs import AlwaysEnds
+
 HIDDEN = "### BEGIN HIDDEN TESTS\n"
 TRUNCATED = "\n... The rest of the output is left out ...\n"
 RUNS = 12  # how often the kernel of a submission may die
 
 
-class RunExercises(Execute):
+class RunExercises(AlwaysEnds, Execute):
     """Run a notebook, and run it again without the cell that has killed the kernel.
 
     A check has passed only if it ran to its end: no output alone gives points, and none costs any.
@@ -137,7 +139,8 @@ class RunExercises(Execute):
             try:
                 answer = await self.kc.shell_channel.get_msg(timeout=self.patience)
             except Exception:
-                self.fatal[self.nb.cells.index(cell)] = "This cell could not be interrupted."
+                if cell is not None:  # or it was the kernel's first reply
+                    self.fatal[self.nb.cells.index(cell)] = "This cell could not be interrupted."
                 raise DeadKernelError("The kernel does not answer.") from None
             if answer["parent_header"].get("msg_id") == asked:
                 return reply
