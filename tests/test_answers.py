@@ -13,9 +13,9 @@ from tutorial.commands.chapters import EXERCISES
 from tutorial.commands.progress import exercises
 
 CHAPTERS = sorted(path.stem for path in EXERCISES.glob("*.ipynb"))
-# One chapter about files, one with a worker, one with rows of older versions. The solutions of all
+# One chapter about files, one about rows of older versions. The solutions of all
 # chapters run with the notebooks.
-QUICK = ("01-engine", "03-add", "14-schema")
+QUICK = ("01-engine", "14-schema")
 
 
 def answers(chapter: str) -> dict[int, Answers]:

@@ -80,6 +80,7 @@ def test_a_kernel_out_of_memory_leaves_nothing(tmp_path: Path) -> None:
     end_a_kernel(tmp_path, out_of_memory)
 
 
+@pytest.mark.slow
 def test_a_closed_jupyterlab_leaves_nothing(tmp_path: Path) -> None:
     end_a_kernel(tmp_path, lab_closed)
 

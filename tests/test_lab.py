@@ -136,6 +136,7 @@ def test_the_address_opens_the_first_notebook(lab: Lab) -> None:
     assert {"notebooks", "tutorial"} <= {entry["name"] for entry in folder["content"]}
 
 
+@pytest.mark.slow
 def test_an_option_replaces_the_courses_own(start_lab: Callable[..., Lab]) -> None:
     running = start_lab("--LabApp.default_url=/lab/tree/notebooks/03-add.ipynb")
     assert "/lab/tree/notebooks/03-add.ipynb?token=" in running.address
@@ -200,6 +201,7 @@ def test_a_terminal_finds_celery(start_lab: Callable[..., Lab]) -> None:
     assert f"found: {Path(sys.executable).parent / 'celery'}\r\n" in output
 
 
+@pytest.mark.slow
 @posix
 def test_it_stops_where_the_parent_ignores_sigint(
     start_lab: Callable[..., Lab],

@@ -311,6 +311,7 @@ def programs(tmp_path: Path) -> Path:
     return link / Path(sys.executable).parent.name
 
 
+@pytest.mark.slow
 @needs_fork
 def test_celery_multi(programs: Path, tmp_path: Path) -> None:
     python_here = str(programs / Path(sys.executable).name)
@@ -418,6 +419,7 @@ os.execv(sys.executable, [sys.executable, "-m", "celery", "-A", "tutorial.tasks"
     return banner.partition("concurrency: ")[2].strip()
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(
     sys.platform != "linux" or (os.cpu_count() or 1) < 2, reason="needs Linux and two CPUs"
 )

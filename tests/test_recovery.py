@@ -326,6 +326,7 @@ def test_a_worker_that_opens_the_queue_by_a_link_lives(tmp_path: Path) -> None:
     assert is_alive(str(queue), name_here(str(link)))
 
 
+@pytest.mark.slow
 def test_two_recoveries_at_once_put_each_task_back_once(engines: Engines, home: Path) -> None:
     with Worker(pool="threads", concurrency=20) as worker:
         for _ in range(20):

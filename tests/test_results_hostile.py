@@ -230,6 +230,7 @@ def load_and_check(engine: sa.Engine, table: list[dict[str, Any]]) -> None:
     repr(frame["id"])
 
 
+@pytest.mark.slow
 @settings(quick, max_examples=3)
 @given(table=st.lists(rows, min_size=50, max_size=50))
 def test_hostile_rows_in_a_large_file(engine: sa.Engine, table: list[dict[str, Any]]) -> None:

@@ -138,6 +138,7 @@ def test_the_programs_in_the_wheels_run(kind: str) -> None:
         assert server.restart() is server
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="only root is refused")
 def test_root_can_start_a_program_that_only_root_can_read(tmp_path: Path) -> None:
     program = wheel("postgresql")
@@ -194,6 +195,7 @@ def listens(port: int) -> bool:
         return client.connect_ex(("127.0.0.1", port)) == 0
 
 
+@pytest.mark.slow
 def test_flower_without_a_password_can_be_read_but_not_commanded(tmp_path: Path) -> None:
     """What chapter 12 says of it; the course's own Flower always has a password."""
     import requests

@@ -237,6 +237,7 @@ def under_load(modules: Path, broker: Server, database: Server) -> Iterator[subp
         client.communicate()
 
 
+@pytest.mark.slow
 def test_a_restart_of_the_database_under_load_loses_nothing(modules: Path) -> None:
     with start("redis") as broker, start("postgresql", private=True) as database:
         with under_load(modules, broker, database) as client:

@@ -196,6 +196,7 @@ def test_the_main_process_answers_while_the_database_is_away(tmp_path: Path) -> 
     assert survivors(tmp_path) == []
 
 
+@pytest.mark.slow
 def test_a_task_that_cannot_be_marked_as_started_runs_when_the_database_is_back(
     tmp_path: Path,
 ) -> None:

@@ -184,6 +184,7 @@ def test_starting_twice_replaces_it_too() -> None:
         assert five() == 5
 
 
+@pytest.mark.slow
 def test_two_names_are_two_workers(home: Path, more_tasks: str, tmp_path: Path) -> None:
     with Worker(more_tasks, hostname="one@test", pool="solo") as one:
         with Worker(more_tasks, hostname="two@test", pool="solo") as two:
@@ -598,6 +599,7 @@ print(busy.pid)"""
     assert survivors(tmp_path, int(done.stdout)) == []
 
 
+@pytest.mark.slow
 @needs_fork
 def test_the_interrupt_of_a_kernel_spares_it(tmp_path: Path) -> None:
     code = """
@@ -622,6 +624,7 @@ with Worker(pool="solo") as worker:
     assert done.stdout == "ready 5\n", done.stderr
 
 
+@pytest.mark.slow
 @needs_fork
 @pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
 def test_a_forked_child_cannot_end_its_parents_worker() -> None:
@@ -638,6 +641,7 @@ def test_a_forked_child_cannot_end_its_parents_worker() -> None:
 # The same in a terminal
 
 
+@pytest.mark.slow
 def test_celery_in_a_terminal_serves_the_same_queue_and_results(home: Path) -> None:
     command = [sys.executable, "-m", "celery", "-A", "tutorial.tasks", "worker", "--loglevel=info"]
     relative = os.path.relpath(home, COURSE)  # where a relative path starts, in whatever folder
@@ -692,6 +696,7 @@ def test_a_worker_in_a_terminal_ends_with_it(module: str, home: Path, tmp_path: 
         os.waitpid(pid, 0)
 
 
+@pytest.mark.slow
 @needs_fork
 def test_time_limits_stop_tasks_and_not_the_pool(home: Path) -> None:
     with Worker():
