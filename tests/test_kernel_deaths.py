@@ -103,6 +103,7 @@ def test_interrupt_spares_the_worker_and_restart_and_shutdown_end_it(tmp_path: P
         assert survivors(tmp_path, second) == []
 
 
+@pytest.mark.slow
 def test_a_forked_child_of_the_kernel_does_not_keep_the_worker(tmp_path: Path) -> None:
     with kernel(tmp_path) as victim:
         worker = victim.start_worker(busy=True)

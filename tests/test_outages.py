@@ -52,6 +52,7 @@ print((home() / "before").exists(), (home() / "during").exists())
 )
 
 
+@pytest.mark.slow
 @needs_fork
 @pytest.mark.timeout(120)
 def test_with_celerys_settings_a_task_that_cannot_be_marked_as_started_is_never_called(

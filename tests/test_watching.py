@@ -97,7 +97,7 @@ def text(url: sa.URL) -> str:
     return url.render_as_string(hide_password=False)
 
 
-@pytest.fixture(params=["sqlite", "postgresql", "mariadb"])
+@pytest.fixture(params=["sqlite", "postgresql", pytest.param("mariadb", marks=pytest.mark.slow)])
 def place(request: pytest.FixtureRequest, home: Path) -> Iterator[Place]:
     kind = request.param
     with local_zone(ZONE):
