@@ -1,4 +1,4 @@
-"""Gives a test a database of its own: an SQLite file, or a schema in the server that it may use."""
+"""Gives a test a database of its own: a SQLite file, or a schema in the server that it may use."""
 
 import os
 from collections.abc import Iterator

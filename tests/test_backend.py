@@ -210,7 +210,7 @@ def test_the_password_is_kept_and_not_shown() -> None:
 
 @pytest.mark.parametrize("wrong", ["sqlite://", None, sa.make_url("sqlite://")])
 def test_what_is_no_engine_is_refused(wrong: object) -> None:
-    with pytest.raises(ImproperlyConfigured, match=r"takes an engine, and got the type"):
+    with pytest.raises(ImproperlyConfigured, match=r"takes an engine, but got the type"):
         engine_backend(wrong)  # type: ignore[arg-type]
 
 

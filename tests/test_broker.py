@@ -64,7 +64,7 @@ def test_the_environment_replaces_it(url: str, monkeypatch: pytest.MonkeyPatch) 
         ("localhost:5672", "is not a URL"),
         ("nosuch://u:secret@host", "has the scheme 'nosuch', which kombu does not know: use amqp"),
         ("db+sqlite:///x.db", r"has the scheme 'db\+sqlite', which kombu does not know"),
-        ("sqla+nosuch://u:secret@host/x", "knows no database of the scheme 'nosuch'"),
+        ("sqla+nosuch://u:secret@host/x", "knows no database with the scheme 'nosuch'"),
         ("sqla+mysql+mysqldb://u:secret@host/x", "The driver 'MySQLdb' .* is not installed"),
         ("sqla://u:secret@host/x", "SQL.* database"),
     ],

@@ -93,7 +93,7 @@ print([session.scalar(sa.text(f"PRAGMA {name}")) for name in ("journal_mode", "b
             "sqla+mysql+mysqldb://me:secret@h/x",
             "'MySQLdb' for 'mysql+mysqldb'",
         ),
-        ("CELERY_RESULT_BACKEND", "redis://:secret@host", "which is no SQL database: write db+"),
+        ("CELERY_RESULT_BACKEND", "redis://:secret@host", "which is not a SQL database: write db+"),
         ("CELERY_RESULT_BACKEND", "db+nosuch://me:secret@host/x", "no database of the scheme"),
     ),
 )

@@ -223,7 +223,7 @@ def test_a_class_from_another_version_is_refused(course: Path) -> None:
 def test_an_assignment_that_is_not_there_is_refused(
     course: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert "is no class with 03-add: run" in refusal(course, ADD)
+    assert "is not a class with 03-add: run" in refusal(course, ADD)
     assert main(["classroom", "grade", str(course), "99-none"]) == 1
     assert capsys.readouterr() == ("", "There is no assignment '99-none': name one as 03-add.\n")
 
@@ -236,7 +236,7 @@ def test_a_class_that_this_account_cannot_write_is_refused(course: Path) -> None
         says = refusal(course, ENGINE)
     finally:
         gradebook.chmod(0o600)
-    assert f"{gradebook} is not writable for this account" in says
+    assert f"This account, which grades, cannot write to {gradebook}." in says
 
 
 # An update of the course in mid-term

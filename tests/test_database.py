@@ -189,8 +189,8 @@ def test_another_database_gets_no_pragmas() -> None:
 @pytest.mark.parametrize(
     ("url", "sentence"),
     [
-        ("nosuch://u:secret@host/x", "knows no database of the scheme 'nosuch': use sqlite,"),
-        ("mysql+nosuch://u:secret@host/x", "knows no database of the scheme 'mysql"),
+        ("nosuch://u:secret@host/x", "knows no database with the scheme 'nosuch': use sqlite,"),
+        ("mysql+nosuch://u:secret@host/x", "knows no database with the scheme 'mysql"),
         ("mysql+mysqldb://u:secret@h/x", "driver 'MySQLdb' for 'mysql.mysqldb' is not installed"),
         ("rubbish", "cannot be read: its form is dialect.driver://user:password@host"),
         ("postgresql://u:secret@host:secret/x", "cannot be read: its form is"),
@@ -212,7 +212,7 @@ def test_a_backend_without_sql_is_one_sentence(
     backend: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("CELERY_RESULT_BACKEND", backend)
-    with pytest.raises(ImproperlyConfigured, match=r"no SQL database: write db\+") as raised:
+    with pytest.raises(ImproperlyConfigured, match=r"not a SQL database: write db\+") as raised:
         database_url()
     assert "secret" not in str(raised.value)
 

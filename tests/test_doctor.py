@@ -52,7 +52,7 @@ def test_doctor_leaves_no_folder(tmp_path: Path) -> None:
         ("CELERY_BROKER_URL", "nonsense", "settings", "it needs a scheme"),
         ("CELERY_BROKER_URL", "sqla+sqlite:///{file}/queue.db", "broker", "cannot be reached"),
         ("CELERY_BROKER_URL", "amqp://me:secret@127.0.0.1:1//", "broker", "cannot be reached"),
-        ("CELERY_RESULT_BACKEND", "redis://127.0.0.1", "settings", "no SQL database"),
+        ("CELERY_RESULT_BACKEND", "redis://127.0.0.1", "settings", "not a SQL database"),
         ("CELERY_RESULT_BACKEND", "db+oracle://x", "settings", "is not installed"),
         ("CELERY_RESULT_BACKEND", "db+sqlite:///{file}/x.db", "database", "cannot be reached"),
         ("CELERY_BROKER_WRITE_URL", "amqp://127.0.0.1:1//", "broker", "cannot be reached"),

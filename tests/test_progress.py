@@ -33,7 +33,7 @@ def test_only_a_workspace_counts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 
 @pytest.mark.parametrize(
     ("home", "code", "sentence"),
-    [("~nobody-of-this-name", 1, "TUTORIAL_HOME names no folder"), ("{file}/x", None, "")],
+    [("~nobody-of-this-name", 1, "TUTORIAL_HOME does not name a folder"), ("{file}/x", None, "")],
 )
 def test_without_a_workspace_it_ends_in_one_sentence(
     home: str, code: int | None, sentence: str, tmp_path: Path

@@ -394,7 +394,7 @@ def test_a_broker_or_database_that_cannot_tell_is_refused(engines: Engines, tmp_
     results, queue = engines
     empty = make_engine(f"sqlite:///{tmp_path}/empty.db")
     server = make_engine("postgresql+psycopg://u:secret@127.0.0.1:1/x")
-    with pytest.raises(ImproperlyConfigured, match="only be found in an SQLite queue"):
+    with pytest.raises(ImproperlyConfigured, match="only be found in a SQLite queue"):
         lost_tasks(results, server)
     with pytest.raises(ImproperlyConfigured, match="has no table kombu_message"):
         lost_tasks(results, empty)

@@ -140,7 +140,7 @@ def test_reset_leaves_what_is_not_the_courses(tmp_path: Path) -> None:
     assert finished.returncode == 0
     assert finished.stdout.startswith("kept")
     others = "logs, my.db, notes.txt, results.db.sql, solved"
-    assert finished.stdout.endswith(f"it holds others: {others}\n")
+    assert finished.stdout.endswith(f"it holds other files: {others}\n")
     left = {path for path in tmp_path.rglob("*") if path.is_file()}
     assert left == {*mine, tmp_path / MARK}  # still the course's place for the next run
 

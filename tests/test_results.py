@@ -389,17 +389,21 @@ def test_clock_that_goes_back_and_forth(tmp_path: Path) -> None:
     [
         ({"columns": ["nmae"]}, ValueError, "No column is called 'nmae'; use id, task_id"),
         ({"columns": "name"}, TypeError, r"write columns=\['name'\]"),
-        ({"status": 3}, TypeError, "The status is a string or a list of strings; not 3"),
-        ({"name": [None]}, TypeError, "The name is a string or a list of strings"),
-        ({"since": 5}, TypeError, "The moment 'since' is a string or a datetime; not 5"),
+        ({"status": 3}, TypeError, "The status must be a string or a list of strings, but is 3"),
+        ({"name": [None]}, TypeError, "The name must be a string or a list of strings"),
+        ({"since": 5}, TypeError, "The moment 'since' must be a string or a datetime, but is 5"),
         ({"until": "yesterdy"}, ValueError, "until='yesterdy' is not a moment in ISO 8601"),
         ({"until": ""}, ValueError, "until='' is not a moment"),
-        ({"limit": -1}, ValueError, "The limit is a number of rows, at least 0; not -1"),
-        ({"limit": True}, ValueError, "The limit is a number of rows, at least 0; not True"),
+        ({"limit": -1}, ValueError, "The limit must be a number of rows, at least 0, but is -1"),
+        (
+            {"limit": True},
+            ValueError,
+            "The limit must be a number of rows, at least 0, but is True",
+        ),
         ({"decode": "no"}, TypeError, "decode must be True or False, but is 'no'"),
-        ({"table": 5}, TypeError, "The name of the table is a string; not 5"),
-        ({"schema": ["s"]}, TypeError, r"The name of the schema is a string; not \['s'\]"),
-        ({"timezone": "Mars"}, ValueError, "No time zone is called 'Mars'"),
+        ({"table": 5}, TypeError, "The name of the table must be a string, but is 5"),
+        ({"schema": ["s"]}, TypeError, r"The name of the schema must be a string, but is \['s'\]"),
+        ({"timezone": "Mars"}, ValueError, "There is no time zone 'Mars'"),
     ],
 )
 def test_bad_argument(
@@ -410,17 +414,19 @@ def test_bad_argument(
 
 
 def test_bad_arguments_of_the_others(engine: sa.Engine, frame: pd.DataFrame) -> None:
-    with pytest.raises(ValueError, match="The chunksize is a number of rows, at least 1; not 0"):
+    with pytest.raises(
+        ValueError, match="The chunksize must be a number of rows, at least 1, but is 0"
+    ):
         list(iter_results(engine, chunksize=0))
     with pytest.raises(ValueError, match="Tasks are counted by status, name"):
         count_results(engine, by="result")
-    with pytest.raises(TypeError, match=r"with an SQLAlchemy engine.*; this is a str"):
+    with pytest.raises(TypeError, match=r"with a SQLAlchemy engine.*; this is a str"):
         load_results("sqlite:///results.db")  # type: ignore[arg-type]
-    with pytest.raises(TypeError, match="counted by the names of columns; not by 5"):
+    with pytest.raises(TypeError, match="counted by the names of columns, not by 5"):
         count_results(engine, by=5)  # type: ignore[arg-type]
     for read in (load_workflows, lost_tasks, requeue_lost):
         for engines in (("sqlite:///a.db", engine), (engine, "sqlite:///a.db")):
-            with pytest.raises(TypeError, match=r"with an SQLAlchemy engine.*; this is a str"):
+            with pytest.raises(TypeError, match=r"with a SQLAlchemy engine.*; this is a str"):
                 read(*engines)
     with pytest.raises(TypeError, match="task_ids must be a collection of ids"):
         requeue_lost(engine, engine, 5)  # type: ignore[arg-type]

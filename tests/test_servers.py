@@ -312,7 +312,7 @@ def test_our_database_in_a_shared_server_goes_with_us(kind: str) -> None:
     with Server(kind) as server, Server(kind) as other:
         assert server.url != other.url
         execute(server, "CREATE TABLE kept (number INTEGER)")
-        with pytest.raises(ServerError, match="not ours to stop"):
+        with pytest.raises(ServerError, match="only a private server can be stopped"):
             server.stop()
         if kind == "postgresql":
             assert execute(server, "SHOW timezone") == [("UTC",)]
@@ -436,9 +436,9 @@ def test_a_rabbitmq_that_is_running_but_not_named(
     ("arguments", "error", "sentence"),
     [
         (["postgres"], ValueError, "kind must be one of postgresql, mariadb, .*'postgres'"),
-        ([5], TypeError, "kind must be a text, but is 5"),
+        ([5], TypeError, "kind must be a string, but is 5"),
         (["redis", 5], TypeError, "program must be a path, but is 5"),
-        (["redis", ""], ValueError, "program is an empty text"),
+        (["redis", ""], ValueError, "program is an empty string"),
         (["redis", "~nobody-of-this-name/x"], ValueError, "home folder of an unknown user"),
         (["redis", "x", 5], TypeError, "host must be an address of this machine, but is 5"),
         (["redis"], ServerMissing, "TUTORIAL_REDIS_URL names no server"),

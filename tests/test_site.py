@@ -263,7 +263,7 @@ def test_each_part_has_its_card() -> None:
 
 def test_a_folder_with_something_else_is_left_alone(tmp_path: Path) -> None:
     (tmp_path / "thesis.txt").write_text("ten years of work")
-    with pytest.raises(site.SiteProblem, match="holds something else than a website"):
+    with pytest.raises(site.SiteProblem, match="holds something other than a website"):
         site.run(tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == ["thesis.txt"]
 

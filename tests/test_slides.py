@@ -104,7 +104,7 @@ def test_links_lead_to_websites_only() -> None:
 def test_a_folder_with_something_else_is_left_alone(tmp_path: Path) -> None:
     mine = tmp_path / "mine"
     mine.write_text("mine")
-    for folder, reason in {tmp_path: "something else than slides", mine: "is a file"}.items():
+    for folder, reason in {tmp_path: "something other than slides", mine: "is a file"}.items():
         with pytest.raises(slides.SlidesProblem, match=reason):
             slides.run(folder)
     assert mine.read_text() == "mine"

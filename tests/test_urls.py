@@ -49,7 +49,7 @@ def refusal(action: Callable[[], object]) -> str:
         ("  ", "is blank"),
         ("sqlite:////x.db\n", "ends with a space"),
         ("Geheim", "cannot be read: its form is"),
-        ("nosuch://host", "knows no database of the scheme 'nosuch'"),
+        ("nosuch://host", "knows no database with the scheme 'nosuch'"),
         ("oracle://host", "is not installed"),
         ("postgresql+psycopg://host:port/x", "cannot be read"),
         ("postgresql+psycopg://host:99999/x", "cannot be read"),

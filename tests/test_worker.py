@@ -360,7 +360,7 @@ def test_what_the_command_refuses_is_shown(asked: dict[str, str], end: str) -> N
 @pytest.mark.parametrize(
     ("argument", "error", "sentence"),
     [
-        ({"app": ""}, ValueError, "app is an empty text"),
+        ({"app": ""}, ValueError, "app is an empty string"),
         ({"app": 5}, TypeError, "name of a module, a module or a Celery app, .* type 'int'"),
         ({"app": Celery(set_as_current=False)}, ValueError, "write it into a module"),
         ({"concurrency": 0}, ValueError, "concurrency must be at least 1, but is 0"),
@@ -368,19 +368,19 @@ def test_what_the_command_refuses_is_shown(asked: dict[str, str], end: str) -> N
         ({"concurrency": 1.5}, TypeError, "concurrency must be a whole number"),
         ({"concurrency": "2"}, TypeError, "concurrency must be a whole number"),
         ({"pool": "nonsense"}, ValueError, "pool must be one of prefork, .* 'nonsense'"),
-        ({"pool": None}, TypeError, "pool must be a text, but is None"),
+        ({"pool": None}, TypeError, "pool must be a string, but is None"),
         ({"queues": 5}, TypeError, "queues must be the names of queues, but is 5"),
         ({"queues": ["a", 5]}, TypeError, "queues must be the names of queues"),
         ({"queues": b"a"}, TypeError, "queues must be the names of queues"),
         ({"queues": []}, ValueError, "queues must name one queue or more"),
         ({"queues": "a,,b"}, ValueError, "queues must name one queue or more"),
         ({"hostname": "a/b"}, ValueError, "hostname must be a name without slashes"),
-        ({"hostname": 5}, TypeError, "hostname must be a text"),
+        ({"hostname": 5}, TypeError, "hostname must be a string"),
         ({"beat": "no"}, TypeError, "beat must be True or False, but is 'no'"),
         ({"loglevel": "nonsense"}, ValueError, "loglevel must be one of debug, info"),
-        ({"loglevel": 10}, TypeError, "loglevel must be a text"),
+        ({"loglevel": 10}, TypeError, "loglevel must be a string"),
         ({"logfile": 5}, TypeError, "logfile must be a path, but is 5"),
-        ({"logfile": ""}, ValueError, "logfile is an empty text"),
+        ({"logfile": ""}, ValueError, "logfile is an empty string"),
         ({"logfile": "~nobody-of-this-name/x"}, ValueError, "home folder of an unknown user"),
     ],
 )
@@ -520,8 +520,8 @@ def test_a_server_that_does_not_answer_is_named(
     few(
         ("CELERY_BROKER_URL", "nosuch://u:secret@h", "the scheme 'nosuch', which kombu does not"),
         ("CELERY_BROKER_URL", "your_broker_url", "is not a URL: it needs a scheme"),
-        ("CELERY_RESULT_BACKEND", "redis://:secret@h", "'redis', which is no SQL database"),
-        ("CELERY_RESULT_BACKEND", "db+nosuch://u:secret@h/x", "knows no database of the scheme"),
+        ("CELERY_RESULT_BACKEND", "redis://:secret@h", "'redis', which is not a SQL database"),
+        ("CELERY_RESULT_BACKEND", "db+nosuch://u:secret@h/x", "knows no database with the scheme"),
         ("CELERY_RESULT_BACKEND", "db+mysql+mysqldb://u:secret@h/x", "driver 'MySQLdb'"),
     ),
 )

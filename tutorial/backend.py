@@ -389,7 +389,7 @@ def engine_backend(engine: sa.Engine) -> EngineBackendFactory:
     """
     if not isinstance(engine, sa.Engine):
         raise ImproperlyConfigured(
-            f"engine_backend takes an engine, and got the type {type(engine).__name__!r}: "
+            f"engine_backend takes an engine, but got the type {type(engine).__name__!r}: "
             "make one with sqlalchemy.create_engine."
         )
     _shared[engine.url] = configure_engine(engine)

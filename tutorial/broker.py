@@ -1,4 +1,4 @@
-"""The embedded broker: kombu's SQLAlchemy transport on an SQLite file, made quick and fork-safe."""
+"""The embedded broker: kombu's SQLAlchemy transport on a SQLite file, made quick and fork-safe."""
 
 import os
 import sys

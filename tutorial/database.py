@@ -85,8 +85,8 @@ def _backend() -> tuple[str, sa.URL]:
     backend, plus, url = setting.partition("+")
     if not plus or backend not in BACKENDS:
         raise ImproperlyConfigured(
-            f"{RESULT_BACKEND_VARIABLE} has {scheme(setting)}, which is no SQL database: "
-            "write db+ and an SQLAlchemy URL, such as db+postgresql+psycopg://user@host/name."
+            f"{RESULT_BACKEND_VARIABLE} has {scheme(setting)}, which is not a SQL database: "
+            "write db+ and a SQLAlchemy URL, such as db+postgresql+psycopg://user@host/name."
         )
     try:
         return backend, shared_url(url)
@@ -95,7 +95,7 @@ def _backend() -> tuple[str, sa.URL]:
 
 
 def sqlite_url(path: Path) -> sa.URL:
-    """Return the URL of an SQLite file.
+    """Return the URL of a SQLite file.
 
     Parameters
     ----------
@@ -185,13 +185,13 @@ def check_engine(engine: Any) -> None:
     """
     if not isinstance(engine, sa.Engine):
         raise TypeError(
-            "A database is read with an SQLAlchemy engine, such as make_engine() returns; "
+            "A database is read with a SQLAlchemy engine, such as make_engine() returns; "
             f"this is a {type(engine).__name__}."
         )
 
 
 def check_exists(engine: sa.Engine) -> None:
-    """Refuse to read an SQLite file that is missing, which SQLite would make instead.
+    """Refuse to read a SQLite file that is missing, which SQLite would make instead.
 
     Parameters
     ----------
@@ -295,9 +295,9 @@ def _identity(path: str) -> tuple[int, int] | None:
 
 
 def _close_idle_connections() -> None:
-    """Close, before a fork, what nobody uses at the moment, so that no child inherits it.
+    """Before a fork, close the connections that are not in use, so that no child inherits them.
 
-    SQLite forbids it more strictly than others, https://www.sqlite.org/howtocorrupt.html
+    SQLite is stricter about this than other databases, https://www.sqlite.org/howtocorrupt.html
     """
     for engine in _engines:
         engine.dispose()

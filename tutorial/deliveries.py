@@ -1,6 +1,6 @@
 """Who has received a message of the embedded queue, and whether that process still lives.
 
-An SQLite file has no server that would notice that a consumer is gone, as RabbitMQ does. So each
+A SQLite file has no server that would notice that a consumer is gone, as RabbitMQ does. So each
 process that receives messages holds the lock of a file of its own, which the system frees however
 the process ends; and with each message that it receives it notes its name.
 """

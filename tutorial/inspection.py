@@ -130,7 +130,7 @@ def inspect(
     timezone, serializer : str, optional
         As for `tutorial.results.load_results`.
     queue : sqlalchemy.Engine, optional
-        The embedded queue. By default the course's file beside an SQLite file of results.
+        The embedded queue. By default the course's file beside a SQLite file of results.
     rows : int
         How many rows to read at most. Of a larger table, half as many are read as a sample.
     seconds : float

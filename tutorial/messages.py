@@ -321,4 +321,6 @@ def _need(frame: pd.DataFrame, what: str, columns: list[str]) -> None:
     """Check that a frame has the columns that a join needs."""
     missing = [column for column in columns if column not in frame.columns]
     if missing:
-        raise ValueError(f"The frame of {what} has no column {missing[0]!r}; load it with all.")
+        raise ValueError(
+            f"The frame of {what} has no column {missing[0]!r}: load it with all columns."
+        )

@@ -1,7 +1,7 @@
 """Payments: tasks with an effect, some of which may run twice without harm and some may not.
 
 A worker that is started with this module notes which tasks it has begun, and gives a cold shutdown
-three seconds of grace. The results must be in an SQLite file, because the payments are beside them
+three seconds of grace. The results must be in a SQLite file, because the payments are beside them
 and are made in SQLite's words.
 """
 

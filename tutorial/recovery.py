@@ -247,8 +247,8 @@ def _task(payload: str) -> dict[str, Any]:
 def _file(queue: sa.Engine) -> str:
     if queue.dialect.name != "sqlite" or not queue.url.database:
         raise ImproperlyConfigured(
-            "Lost tasks can only be found in an SQLite queue: on a server, a worker may live on "
-            "another machine, and nothing here tells whether it does."
+            "Lost tasks can only be found in a SQLite queue: on a server, a worker may be on "
+            "another machine, and nothing here shows whether it is still running."
         )
     for table in (MESSAGE_TABLE, deliveries.name):
         if not sa.inspect(queue).has_table(table):
@@ -288,7 +288,7 @@ def _status(
     if not sa.inspect(engine).has_table(table, schema=schema):
         raise ImproperlyConfigured(
             f"The database {engine.url} has no table {table}: without the results of the "
-            "tasks nothing tells which of them have ended."
+            "tasks, nothing shows which of them have ended."
         )
     rows = find_tasks(engine, task_ids, ["task_id", "status"], table=table, schema=schema)
     return {row.task_id: row.status for row in rows}

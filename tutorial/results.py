@@ -236,10 +236,12 @@ def count_results(
         As `load_results`.
     """
     if not isinstance(by, Collection):
-        raise TypeError(f"Tasks are counted by the names of columns; not by {by!r}.")
+        raise TypeError(f"Tasks are counted by the names of columns, not by {by!r}.")
     names = [by] if isinstance(by, str) else list(dict.fromkeys(by))
     if not names or not set(names) <= set(COUNTABLE):
-        raise ValueError(f"Tasks are counted by {', '.join(COUNTABLE)}, one or more; not {by!r}.")
+        raise ValueError(
+            f"Tasks are counted by {', '.join(COUNTABLE)}, one or more, not by {by!r}."
+        )
     tasks = Table(engine, table, schema, timezone)
     tasks.only(status, name, since, until)
     builder = FrameBuilder(names, RESULT_COLUMNS)
@@ -327,7 +329,7 @@ def _known(columns: Sequence[str] | None) -> list[str]:
     if columns is None:
         return list(RESULT_COLUMNS)
     if isinstance(columns, str):
-        raise TypeError(f"Columns are a list of names: write columns=[{columns!r}].")
+        raise TypeError(f"The columns must be a list of names: write columns=[{columns!r}].")
     for column in columns:
         if column not in RESULT_COLUMNS:
             raise ValueError(f"No column is called {column!r}; use {', '.join(RESULT_COLUMNS)}.")
@@ -338,7 +340,9 @@ def _check_number(number: Any, what: str, *, least: int) -> None:
     if number is None:
         return
     if isinstance(number, bool) or not isinstance(number, int) or number < least:
-        raise ValueError(f"The {what} is a number of rows, at least {least}; not {number!r}.")
+        raise ValueError(
+            f"The {what} must be a number of rows, at least {least}, but is {number!r}."
+        )
 
 
 def _group_task_ids(value: Any) -> Any:

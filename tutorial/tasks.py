@@ -54,7 +54,7 @@ def store_until_it_works(instance: Any, conf: Settings, **_: Any) -> None:
     if instance.app is not app:
         return
     if not conf.value_set_for("result_backend_max_retries"):
-        # An SQLite file is on this machine; a server may be gone for good.
+        # A SQLite file is on this machine; a server may be gone for good.
         is_file = str(conf.result_backend).partition("+")[2].startswith("sqlite")
         conf.result_backend_max_retries = math.inf if is_file else SERVER_TRIES
 

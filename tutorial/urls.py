@@ -28,7 +28,7 @@ def scheme(url: str) -> str:
 
 
 def sqlite_file(url: sa.URL) -> Path | None:
-    """Return the file of an SQLite database.
+    """Return the file of a SQLite database.
 
     Parameters
     ----------
@@ -119,7 +119,7 @@ def usable_url(url: sa.URL | str) -> sa.URL:
             raise ValueError
     except sa.exc.NoSuchModuleError as error:
         raise ImproperlyConfigured(
-            f"SQLAlchemy knows no database of the scheme {read.drivername!r}: "
+            f"SQLAlchemy knows no database with the scheme {read.drivername!r}: "
             "use sqlite, postgresql+psycopg or mysql+pymysql."
         ) from error
     except ModuleNotFoundError as error:
@@ -136,7 +136,7 @@ def usable_url(url: sa.URL | str) -> sa.URL:
         ) from None
     if read.get_backend_name() == "sqlite" and (read.host or read.username or read.port):
         raise ImproperlyConfigured(
-            "The URL of an SQLite file has three slashes before the path, and four before an "
+            "The URL of a SQLite file has three slashes before the path, and four before an "
             "absolute path, as in sqlite:////folder/results.db."
         )
     if not _takes_options(read, dialect(), driver):

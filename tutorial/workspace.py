@@ -65,7 +65,7 @@ def home() -> Path:
     Raises
     ------
     celery.exceptions.ImproperlyConfigured
-        If the variable names no folder, or if the folder cannot be made or written to.
+        If the variable does not name a folder, or if the folder cannot be made or written to.
     """
     chosen = place()
     folder = _writable(_claimed(chosen))
@@ -172,7 +172,7 @@ def places() -> list[Path]:
     Raises
     ------
     celery.exceptions.ImproperlyConfigured
-        If the variable names no folder.
+        If the variable does not name a folder.
     """
     if os.environ.get(HOME_VARIABLE):
         found = [place()]
@@ -255,7 +255,7 @@ def place(name: str = "default") -> Path:
     Raises
     ------
     celery.exceptions.ImproperlyConfigured
-        If the variable names no folder.
+        If the variable does not name a folder.
     """
     chosen = os.environ.get(HOME_VARIABLE)
     if not chosen:
@@ -265,7 +265,8 @@ def place(name: str = "default") -> Path:
         return (COURSE / Path(chosen).expanduser()).resolve()
     except (OSError, RuntimeError, ValueError) as error:
         raise ImproperlyConfigured(
-            f"{HOME_VARIABLE} names no folder ({getattr(error, 'strerror', None) or error}): "
+            f"{HOME_VARIABLE} does not name a folder "
+            f"({getattr(error, 'strerror', None) or error}): "
             "set it to the absolute path of a new or empty folder."
         ) from None
 

@@ -44,8 +44,8 @@ ANSWERS = {
             ): "5 queries have opened ",
             LASTING.replace("True", "True, poolclass=sa.NullPool"): "5 queries have opened ",
             LASTING.replace("True", "True, pool_recycle=0"): "5 queries have opened ",
-            LASTING.replace("(url", "('sqlite:///other.db'"): "another URL than the given one",
-            LASTING.replace("(url", "('sqlite://'"): "another URL than the given one",
+            LASTING.replace("(url", "('sqlite:///other.db'"): "does not have the given URL",
+            LASTING.replace("(url", "('sqlite://'"): "does not have the given URL",
             LASTING.replace("True", "True, poolclass=sa.StaticPool"): "share one connection",
         },
         right=[

@@ -7,7 +7,7 @@ It needs uv, Python 3.8 to 3.13, ``pg_dump`` and ``mariadb-dump``, and a Postgre
 server that ``TUTORIAL_POSTGRESQL_URL`` and ``TUTORIAL_MARIADB_URL`` name. Each version works in an
 environment of its own; `shop.py` sends the tasks and runs a worker. The rows are as Celery left
 them, so that each making has other times and process numbers. Only the comments of a dump and the
-folder of Python in the tracebacks are changed, and an SQLite file is packed into smaller pages.
+folder of Python in the tracebacks are changed, and a SQLite file is packed into smaller pages.
 """
 
 import json
@@ -102,7 +102,7 @@ def store(python, backend, name, settings, tasks):
 
 
 def make_sqlite(python, name, settings, tasks, folder, backend="db+sqlite:///results.db"):
-    """Make an SQLite file."""
+    """Make a SQLite file."""
     (FOLDER / "results.db").unlink(missing_ok=True)
     store(python, backend, name, settings, tasks)
     connection = sqlite3.connect(FOLDER / "results.db")

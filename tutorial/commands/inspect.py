@@ -61,7 +61,7 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _engine(text: str) -> sa.Engine:
-    """Return the engine of a URL, also as Celery writes it, or of the path of an SQLite file."""
+    """Return the engine of a URL, also as Celery writes it, or of the path of a SQLite file."""
     if "://" not in text and Path(text).is_file():
         return make_engine(sqlite_url(Path(text)))
     return make_engine(usable_url(text.removeprefix("db+")))
@@ -74,4 +74,4 @@ def _expires(text: str | None) -> dt.timedelta | None:
     try:
         return EXPIRES if text is None else dt.timedelta(days=float(text))
     except (ValueError, OverflowError):
-        raise ValueError(f"--expires takes a number of days, or never; not {text!r}.") from None
+        raise ValueError(f"--expires takes a number of days, or never, but not {text!r}.") from None

@@ -271,7 +271,7 @@ def _add_inspect(parser: argparse.ArgumentParser) -> None:
         "It only reads, never unpickles, and takes less than a minute on a table of any size. The "
         "exit code is 1 if something critical was found."
     )
-    parser.add_argument("url", help="the database: SQLAlchemy's URL, Celery's, or an SQLite file")
+    parser.add_argument("url", help="the database: SQLAlchemy's URL, Celery's, or a SQLite file")
     parser.add_argument(
         "--table", default="celery_taskmeta", help="a table or view of another name"
     )

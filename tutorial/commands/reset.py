@@ -103,7 +103,7 @@ def remove(folder: Path) -> str | None:
     for path in matching(folder, LOCKS):
         path.unlink(missing_ok=True)
     if others := ", ".join(sorted({path.name for path in folder.iterdir()} - {MARK})):
-        return f"the course's files are gone; it holds others: {others}"
+        return f"the course's files are gone; it holds other files: {others}"
     (folder / MARK).unlink(missing_ok=True)
     try:
         folder.rmdir()
@@ -125,7 +125,7 @@ def _is_locked(path: Path) -> bool:
 
 
 def _is_open(database: Path) -> bool:
-    """Tell whether another process is connected to an SQLite file.
+    """Tell whether another process is connected to a SQLite file.
 
     It has to leave the WAL mode for that, which SQLite allows to the only connection,
     https://sqlite.org/pragma.html#pragma_journal_mode

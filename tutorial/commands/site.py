@@ -27,7 +27,7 @@ from tutorial.exercises.checking import SOURCES
 from tutorial.workspace import HOME_VARIABLE
 
 SITE = COURSE / "site"  # which git ignores
-MARK = "objects.inv"  # a folder without it holds something else than a website of Sphinx's
+MARK = "objects.inv"  # a folder without it holds something other than a website of Sphinx's
 WEBSITE = Path(__file__).with_name("website")
 # The pages in Markdown, and their names on the website.
 TEXTS = {
@@ -73,7 +73,7 @@ def run(folder: Path | None = None, repository: str = "", epub: bool = False) ->
     """
     target = (folder or SITE).resolve()
     if target.exists() and not (target / MARK).exists() and any(target.iterdir()):
-        raise SiteProblem(f"{target} holds something else than a website: name a new folder.")
+        raise SiteProblem(f"{target} holds something other than a website: name a new folder.")
     with tempfile.TemporaryDirectory() as temporary:
         source, built = Path(temporary, "source"), Path(temporary, "built")
         # The pages about the package import it, and its workspace should not be the reader's.

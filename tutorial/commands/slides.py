@@ -28,7 +28,7 @@ from tutorial.commands.environment import COURSE
 
 SLIDES = COURSE / "slides"  # which git ignores
 DECK = Path(__file__).with_name("deck")
-MARK = "deck.js"  # a folder without it holds something else than slides
+MARK = "deck.js"  # a folder without it holds something other than slides
 LINES = 26  # of code or output that fit on a slide
 
 
@@ -81,7 +81,7 @@ def run(folder: Path | None = None) -> int:
     if target.exists() and not target.is_dir():
         raise SlidesProblem(f"{target} is a file: name a new folder.")
     if target.exists() and not (target / MARK).exists() and any(target.iterdir()):
-        raise SlidesProblem(f"{target} holds something else than slides: name a new folder.")
+        raise SlidesProblem(f"{target} holds something other than slides: name a new folder.")
     target.mkdir(parents=True, exist_ok=True)
     shutil.copytree(NOTEBOOKS / "images", target / "images", dirs_exist_ok=True)
     shutil.copy(DECK / MARK, target)

@@ -60,8 +60,8 @@ def exercise_1(week: Celery) -> str:
             raise WrongAnswer(f"A clean-up leaves a result of a week and two minutes: {setting}.")
     if offsets := _offsets(week) - {dt.timedelta()}:
         raise WrongAnswer(
-            f"In another season a clean-up is {max(offsets)} wrong: {setting}, but date_done "
-            "is in UTC."
+            f"In summer or in winter, a clean-up is wrong by {max(offsets)}: {setting}, but "
+            "date_done is in UTC."
         )
     return "A clean-up deletes what is older than seven days, and nothing else."
 
@@ -82,7 +82,7 @@ def _left_by(app: Celery, databases: Scratch, minutes: dict[str, int]) -> list[s
         backend.cleanup()
     except (TypeError, ValueError, OverflowError) as error:
         raise WrongAnswer(
-            f"With result_expires = {shown(app.conf.result_expires)} the clean-up ends in "
+            f"With result_expires = {shown(app.conf.result_expires)} the clean-up fails with "
             f"{type(error).__name__}: {error}."
         ) from None
     return list(_stored(databases))

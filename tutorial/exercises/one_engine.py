@@ -53,7 +53,7 @@ def exercise_1(lasting_engine: Callable[[sa.URL], sa.Engine]) -> str:
             raise WrongAnswer(f"expected an engine, got {shown(engine)}.")
         try:
             if engine.url != databases.results.url:
-                raise WrongAnswer("the engine has another URL than the given one.")
+                raise WrongAnswer("the engine does not have the given URL.")
             with _opened(engine) as opened:
                 for _ in range(QUERIES):
                     _count_rows(engine)
@@ -233,7 +233,7 @@ def exercise_4(engine_for: Callable[[sa.URL, int], sa.Engine]) -> str:
                     raise WrongAnswer(f"expected an engine, got {shown(engine)}.")
                 try:
                     if engine.url != databases.results.url:
-                        raise WrongAnswer("the engine has another URL than the given one.")
+                        raise WrongAnswer("the engine does not have the given URL.")
                     _see_pool(engine, threads)
                 finally:
                     engine.dispose()

@@ -100,7 +100,7 @@ BEGUN = {
 def _see_migrated(engine: sa.Engine) -> None:
     inspector = sa.inspect(engine)
     if not inspector.has_table("celery_taskmeta"):
-        raise WrongAnswer("there is no table celery_taskmeta any more.")
+        raise WrongAnswer("the table celery_taskmeta is gone.")
     columns = {column["name"]: column for column in inspector.get_columns("celery_taskmeta")}
     for name in sorted(NEW_COLUMNS):
         if name not in columns:

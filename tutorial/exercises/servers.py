@@ -28,7 +28,7 @@ DATABASE = sa.make_url("postgresql+psycopg://shop:turnip@db.example.org:5432/res
         f"The variables are {BROKER_VARIABLE} and {RESULT_BACKEND_VARIABLE}.",
         "A URL has the form scheme://user:password@host:port/name. Here Redis has no user, and "
         "the name is the number of its database.",
-        "The URL for the results is an SQLAlchemy URL with db+ in front.",
+        "The URL for the results is a SQLAlchemy URL with db+ in front.",
     ],
 )
 def exercise_1(environment: Mapping[str, str]) -> str:

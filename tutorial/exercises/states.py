@@ -80,7 +80,7 @@ def exercise_2(again: AsyncResult, first: AsyncResult) -> str:
     """See that a task ran again with the same id, and that its new result is stored."""
     messages = messages_of(again, "again")
     if again.id != first.id:
-        raise WrongAnswer("`again` has another task id than `first`.")
+        raise WrongAnswer("`again` has a different task id from `first`.")
     if messages["queue"].iloc[-1] != "celery":
         raise WrongAnswer(
             f"The message is waiting in the queue {messages['queue'].iloc[-1]!r}, but the worker "
@@ -101,7 +101,7 @@ def exercise_2(again: AsyncResult, first: AsyncResult) -> str:
         raise WrongAnswer(f"The row: expected 42, got {shown(result)}.")
     if pd.isna(row["worker"]):
         raise WrongAnswer(
-            "The row says 42, but no worker has stored it: the task itself was to run."
+            "The row says 42, but no worker has stored it: the task itself should have run."
         )
     return "The row with the same id says 42 now."
 

@@ -213,7 +213,7 @@ def _fault(fault: str) -> dict[str, Any]:
     hints=[
         "One query for each fault is enough: SELECT id FROM celery_taskmeta WHERE ... ORDER BY id.",
         "In SQLite, substr(result, 1, 1) = x'80' finds pickles, and json_valid() tells whether a "
-        "text is JSON; CAST(result AS text) makes a text of bytes.",
+        "text is JSON; CAST(result AS text) turns bytes into text.",
         "A task that has not ended may lack its date. A row with a date a minute ahead comes from "
         "a clock that is a little fast.",
     ],

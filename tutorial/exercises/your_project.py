@@ -62,7 +62,7 @@ def exercise_1(folder: Path) -> str:
 
 
 def _result_url(place: Path) -> sa.URL:
-    """Return where the learner's app keeps its results: an SQLite file, by its absolute path."""
+    """Return where the learner's app keeps its results: a SQLite file, by its absolute path."""
     backend = _python(ASK, place)
     if not backend.startswith("db+sqlite"):
         raise WrongAnswer(f"The app's result_backend is {backend!r}: it must begin with db+sqlite.")
@@ -125,7 +125,7 @@ def exercise_2(read: Callable[[sa.Engine], pd.DataFrame]) -> str:
                 found = [None if _is_missing(value) else value for value in frame["result"]]
                 expect([_plain(value) for value in found], right, "the results: ")
                 if right and str(frame["date_done"].dt.tz) != "UTC":
-                    raise WrongAnswer("date_done should be in UTC, but has no or another zone.")
+                    raise WrongAnswer("date_done should be in UTC, but has no zone or another one.")
                 times = [time.to_pydatetime() for time in frame["date_done"]]
                 expect(times, [done.replace(tzinfo=UTC)] * len(right), "date_done: ")
             engine.dispose()

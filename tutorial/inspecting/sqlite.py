@@ -1,4 +1,4 @@
-"""Looks at an SQLite file."""
+"""Looks at a SQLite file."""
 
 import stat
 

@@ -28,11 +28,11 @@ def app_name(app: Any) -> str:
     TypeError
         If it is something else.
     ValueError
-        If it is an empty text, or an app that a worker's process cannot import.
+        If it is an empty string, or an app that a worker's process cannot import.
     """
     if isinstance(app, str):
         if not app.strip():
-            raise ValueError("app is an empty text: name the module that holds the app.")
+            raise ValueError("app is an empty string: name the module that holds the app.")
         return app
     if isinstance(app, ModuleType):
         places = [app.__name__]
@@ -159,7 +159,7 @@ def one_of(name: str, value: Any, choices: Collection[str]) -> str:
         If it is no text, or none of the words.
     """
     if not isinstance(value, str):
-        raise TypeError(f"{name} must be a text, but is {value!r}.")
+        raise TypeError(f"{name} must be a string, but is {value!r}.")
     if value.lower() not in choices:
         raise ValueError(f"{name} must be one of {', '.join(choices)}, but is {value!r}.")
     return value.lower()
@@ -210,7 +210,7 @@ def node_name(hostname: Any) -> str:
         If it is no text, or none that a file can be named after.
     """
     if not isinstance(hostname, str):
-        raise TypeError(f"hostname must be a text, but is {hostname!r}.")
+        raise TypeError(f"hostname must be a string, but is {hostname!r}.")
     if not hostname.strip() or set(hostname) & set("/\\\0"):
         raise ValueError(
             f"hostname must be a name without slashes, such as 'celery@notebook', "
@@ -241,7 +241,7 @@ def path(name: str, value: Any) -> Path:
     if not isinstance(value, str | os.PathLike):
         raise TypeError(f"{name} must be a path, but is {value!r}.")
     if not os.fspath(value):
-        raise ValueError(f"{name} is an empty text: name a file.")
+        raise ValueError(f"{name} is an empty string: name a file.")
     try:
         return Path(value).expanduser().absolute()
     except RuntimeError as error:  # of pathlib

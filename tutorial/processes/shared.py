@@ -49,8 +49,8 @@ class Shared:
     def end(self, number: int) -> None:
         """Refuse: others use the server."""
         raise RuntimeError(
-            f"This {NAMES[self.kind]} is shared with others, and not ours to stop: "
-            "only a private server is."
+            f"This {NAMES[self.kind]} may have other users, so the course does not stop it: "
+            "only a private server can be stopped."
         )
 
     def remove(self) -> None:

@@ -35,7 +35,7 @@ def available(database: str = "sqlite") -> bool:
 
 
 def read(path: Path, query: str) -> Iterator[pa.RecordBatch]:
-    """Run a query on an SQLite file.
+    """Run a query on a SQLite file.
 
     Parameters
     ----------

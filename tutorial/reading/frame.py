@@ -122,7 +122,7 @@ class FrameBuilder:
         return pd.DataFrame({name: done[name] for name in self.names}, index=index, copy=False)
 
     def _doubt(self) -> None:
-        """Note the values that may mean something else than they seem to."""
+        """Note the values that may mean something other than they seem to."""
         if self.doubtful_pickles:
             self._columns["date_done"].bad += self._columns["result"].pickles
         if self.decode and self.serializer is None and "kwargs" in self._columns:

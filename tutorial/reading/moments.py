@@ -33,7 +33,9 @@ def read_zone(name: str) -> dt.tzinfo:
     try:
         return ZoneInfo(name)
     except (TypeError, ValueError, KeyError, OSError):
-        raise ValueError(f"No time zone is called {name!r}; one is 'Europe/Berlin'.") from None
+        raise ValueError(
+            f"There is no time zone {name!r}: write a name such as 'Europe/Berlin'."
+        ) from None
 
 
 def read_moment(moment: Any, what: str) -> dt.datetime:
@@ -57,7 +59,7 @@ def read_moment(moment: Any, what: str) -> dt.datetime:
         If it is no moment.
     """
     if not isinstance(moment, str | dt.date):
-        raise TypeError(f"The moment {what!r} is a string or a datetime; not {moment!r}.")
+        raise TypeError(f"The moment {what!r} must be a string or a datetime, but is {moment!r}.")
     try:
         time = dt.datetime.fromisoformat(moment if isinstance(moment, str) else moment.isoformat())
     except ValueError:

@@ -177,7 +177,7 @@ class _Machine:
             return value
         if isinstance(value, _Container) and value.make in kinds:
             return value
-        raise ValueError("it adds to what is no container")
+        raise ValueError("it adds to a value that is not a container")
 
     def remember(self, place: int | None) -> None:
         """Keep the last value for later, under a number."""
@@ -191,7 +191,7 @@ class _Machine:
         if isinstance(name, _Made):
             name = _method(name)
         if not isinstance(name, _Name):
-            raise ValueError("it calls what has no name")
+            raise ValueError("it calls a value that has no name")
         self.stack.append(_Made(name, arguments, new))
 
     def name(self, argument: str | None) -> None:
@@ -201,7 +201,7 @@ class _Machine:
         else:
             module, _space, attribute = argument.partition(" ")
         if not isinstance(module, str) or not isinstance(attribute, str):
-            raise ValueError("a name is no text")
+            raise ValueError("a name is not a string")
         self.stack.append(_Name(module, attribute))
 
     def set_state(self, _argument: None) -> None:

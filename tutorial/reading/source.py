@@ -37,7 +37,7 @@ class Column:
 
 
 def read_only(engine: sa.Engine) -> sa.Engine:
-    """Return an engine for the same database, with which nothing in an SQLite file can change.
+    """Return an engine for the same database, with which nothing in a SQLite file can change.
 
     Parameters
     ----------
@@ -308,7 +308,7 @@ def _elsewhere(connection: sa.Connection, table: str) -> list[str]:
 
 
 def _sqlite_reason(url: sa.URL, error: sa.exc.DBAPIError) -> str | None:
-    """Say why an SQLite file cannot be read, where SQLite's own words do not."""
+    """Say why a SQLite file cannot be read, where SQLite's own words do not."""
     name = url.database
     if url.get_backend_name() != "sqlite" or not name or name.startswith("file:"):
         return None

@@ -73,7 +73,7 @@ class Table:
         check_engine(engine)
         for what, text in (("table", name), ("schema", schema)):
             if not isinstance(text, str) and (what, text) != ("schema", None):
-                raise TypeError(f"The name of the {what} is a string; not {text!r}.")
+                raise TypeError(f"The name of the {what} must be a string, but is {text!r}.")
         self.url = engine.url
         self.file = sqlite_file(engine)
         self.engine = read_only(engine)
@@ -413,5 +413,5 @@ def _strings(value: Strings, what: str) -> list[str]:
     """Return one or several strings as a list."""
     found = [value] if isinstance(value, str) else value
     if not isinstance(found, Collection) or not all(isinstance(word, str) for word in found):
-        raise TypeError(f"The {what} is a string or a list of strings; not {value!r}.")
+        raise TypeError(f"The {what} must be a string or a list of strings, but is {value!r}.")
     return list(found)

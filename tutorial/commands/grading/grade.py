@@ -70,14 +70,14 @@ class Class:
             raise GradingProblem(f"There is no assignment {self.assignment!r}: name one as 03-add.")
         built = [self.folder / step / name for step in ("source", "release")]
         if not all(file.exists() for file in [*built, self.folder / "gradebook.db"]):
-            raise GradingProblem(f"{self.folder} is no class with {name.stem}: run {build}")
+            raise GradingProblem(f"{self.folder} is not a class with {name.stem}: run {build}")
         if built[0].read_bytes() != original.read_bytes():
             raise GradingProblem(
                 f"{self.folder} was built from another version of {name.stem}: run {build}"
             )
         for place in (self.folder, self.folder / "gradebook.db", *self.folder.iterdir()):
             if place.name != "submitted" and not os.access(place, os.W_OK):
-                raise GradingProblem(f"{place} is not writable for this account, which grades.")
+                raise GradingProblem(f"This account, which grades, cannot write to {place}.")
 
     def learners(self) -> list[str]:
         """Return the names of all learners: in the gradebook, or with a folder in ``submitted``."""

@@ -21,7 +21,7 @@ SET_UP = {
 
 
 def database_url() -> sa.URL:
-    """Return the URL in the environment variable DATABASE_URL, or that of an SQLite file."""
+    """Return the URL in the environment variable DATABASE_URL, or that of a SQLite file."""
     return sa.make_url(os.environ.get("DATABASE_URL") or DEFAULT)
 
 
