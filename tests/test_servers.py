@@ -352,6 +352,7 @@ def parts(kind: str) -> set[str]:
 
 @pytest.mark.parametrize("kind", few(*DATABASES, "redis", "rabbitmq"))
 def test_starting_our_part_of_a_shared_server_again_makes_no_second_one(kind: str) -> None:
+    server_url(VARIABLES[kind])
     if kind == "rabbitmq" and (not shutil.which("rabbitmqctl") or os.geteuid() != 0):
         pytest.skip("rabbitmqctl is for root")
     server = Server(kind)

@@ -2,16 +2,21 @@
 
 import json
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 import pytest
 import sqlalchemy as sa
 from celery import Celery
+from celery.exceptions import BackendStoreError
 from databases import server_url
 from processes import few, needs_fork, python, survivors
 
 from tutorial import servers, tasks
+from tutorial.backend import engine_backend
+from tutorial.database import make_engine
+from tutorial.results import load_results
 from tutorial.servers import VARIABLES, Server
 
 pytestmark = needs_fork
@@ -124,6 +129,83 @@ def test_what_a_server_refuses_leaves_its_cause_and_the_next_task_runs(
         assert repr(text)[1:-1] in result
     if kind == "mariadb":
         assert all("The database refused to store" in result for result in results[6:])
+
+
+# Task ids that a column does not take
+
+
+LOOSE = "init_command=SET+sql_mode%3D''"  # then MariaDB cuts what is too long, without an error
+ODD_IDS = {
+    "long": "i" * 156,
+    "long and wide": "\u4e00" * 156,
+    "huge": "h" * 100_000,
+    "NUL": "a\0b",
+    "surrogate": "\ud800",
+    "emoji": "\U0001f600",
+}
+REFUSED_IDS = {
+    "sqlite": {"surrogate"},
+    "postgresql": {*ODD_IDS} - {"emoji"},
+    "mariadb": {*ODD_IDS} - {"NUL", "emoji"},
+    "mariadb, loose": {*ODD_IDS} - {"NUL", "emoji"},
+    "mariadb, utf8mb3": {*ODD_IDS} - {"NUL"},
+}
+
+
+def finish(app: Celery, task_id: str) -> None:
+    """Store a result as a worker does."""
+    try:
+        app.backend.mark_as_done(task_id, 5)
+    except BackendStoreError as error:
+        app.backend.mark_as_failure(task_id, error)
+
+
+@pytest.mark.parametrize("where", ["sqlite", *few(*list(REFUSED_IDS)[1:])])
+def test_a_task_id_that_the_column_does_not_take_ends_in_a_failure(
+    where: str, tmp_path: Path
+) -> None:
+    kind, _comma, mode = where.partition(", ")
+    with ExitStack() as stack:
+        url = sa.make_url(f"sqlite:///{tmp_path}/results.db")
+        if kind != "sqlite":
+            server_url(VARIABLES[kind])
+            server = stack.enter_context(Server(kind))
+            url = sa.make_url(server.url).update_query_string(LOOSE if mode == "loose" else "")
+            if mode == "utf8mb3":
+                as_utf8mb3(server)
+        engine = make_engine(url)
+        stack.callback(engine.dispose)
+        app = Celery("ids", backend=engine_backend(engine), set_as_current=False)
+        states = {}
+        for name, task_id in ODD_IDS.items():
+            assert app.AsyncResult(task_id).state == "PENDING"
+            finish(app, task_id)
+            task = app.AsyncResult(task_id)
+            states[name] = task.state
+            if task.state == "FAILURE":
+                with pytest.raises(BackendStoreError, match="refused to store SUCCESS"):
+                    task.get(timeout=300)
+            else:
+                assert task.get(timeout=300) == 5
+        stored = load_results(engine, columns=["status", "task_id"])
+    refused = REFUSED_IDS[where]
+    assert {name for name, state in states.items() if state == "FAILURE"} == refused
+    assert set(states.values()) == {"SUCCESS", "FAILURE"}
+    assert (stored["status"] == "FAILURE").sum() == len(refused)
+    kept = {*stored["task_id"]} & {*ODD_IDS.values()}
+    assert kept == {task_id for name, task_id in ODD_IDS.items() if name not in refused}
+
+
+@pytest.mark.slow
+def test_the_failure_of_a_long_id_is_not_mistaken_for_another_task(tmp_path: Path) -> None:
+    """The first 155 characters can be the id of a task that has succeeded."""
+    server_url(VARIABLES["postgresql"])
+    with Server("postgresql") as server:
+        engine = make_engine(server.url)
+        app = Celery("ids", backend=engine_backend(engine), set_as_current=False)
+        finish(app, "i" * 155)
+        assert app.AsyncResult("i" * 156).state == "PENDING"
+        engine.dispose()
 
 
 # A database that is away

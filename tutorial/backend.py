@@ -15,12 +15,12 @@ from celery.utils.imports import symbol_by_name
 from celery.utils.log import get_logger
 from kombu.exceptions import ContentDisallowed, DecodeError
 from kombu.utils.encoding import ensure_bytes
-from sqlalchemy.exc import DatabaseError
+from sqlalchemy.exc import DatabaseError, DataError
 from sqlalchemy.orm import Session, sessionmaker
 
 from tutorial.database import configure_engine, make_engine
 from tutorial.reading.pickles import read_exception, read_pickle
-from tutorial.storing import StoringBackend
+from tutorial.storing import LENGTH, StoringBackend, refuses_value, storable_id
 
 SHORTEST_NAP = 0.0005  # seconds between the first looks for a result
 PATIENCE = 0.05  # later a nap lasts this part of the time for which `get` has waited
@@ -160,13 +160,13 @@ class EngineBackend(StoringBackend):
     # A task's row is read and written without ORM objects, which take several times as long.
 
     def _query_task(self, session: Session, task_id: str, for_update: bool = False) -> Any:
-        if row := self._run(lambda connection: self._row(connection, task_id)):
+        if row := self._run(lambda connection: self._find_row(connection, task_id)):
             # Of what is not to be updated, Celery asks only to_dict().
             return SimpleNamespace(to_dict=row._asdict)
         return None
 
     def _task_result_exists(self, task_id: str) -> bool:
-        return self._run(lambda connection: self._row(connection, task_id)) is not None
+        return self._run(lambda connection: self._find_row(connection, task_id)) is not None
 
     def _store_result(
         self,
@@ -198,6 +198,20 @@ class EngineBackend(StoringBackend):
         unfinished = sa.and_(task.c.task_id == task_id, task.c.status != states.SUCCESS)
         connection.execute(sa.update(task).where(unfinished).values(values))
 
+    def _find_row(self, connection: sa.Connection, task_id: str) -> Any:
+        """Return the row of a task; if its id could not be stored, the row that says so."""
+        kept = storable_id(task_id)
+        if kept == task_id:
+            return self._row(connection, task_id)
+        try:
+            if row := self._row(connection, task_id):
+                return row
+        except (DatabaseError, UnicodeEncodeError) as error:
+            if not refuses_value(error):
+                raise
+        row = self._row(connection, kept)
+        return row if row and row.status in self.EXCEPTION_STATES else None
+
     def _row(self, connection: sa.Connection, task_id: str) -> Any:
         return connection.execute(self._select_task, {"task_id": task_id}).first()
 
@@ -219,6 +233,12 @@ class EngineBackend(StoringBackend):
             connection.execute(sa.insert(table).values(values | {"id": sa.text("DEFAULT")}))
         else:
             connection.execute(sa.insert(table), values)
+        name = "task_id" if "task_id" in values else "taskset_id"
+        given = table.c[name] == values[name]
+        if len(values[name]) > LENGTH and not connection.scalar(sa.select(given).where(given)):
+            # MariaDB outside strict mode has cut it without an error, and nobody would find it.
+            error = ValueError(f"the {name} is too long for its column: {len(values[name])}")
+            raise DataError("INSERT", None, error)
 
     def _run(self, work: Callable[[sa.Connection], T]) -> T:
         """Run one transaction; again if the table turns out to be an older one."""
@@ -300,7 +320,7 @@ class EngineBackend(StoringBackend):
 
     def _readable_meta(self, task_id: str) -> "_ReadableMeta":
         """Decode each column of a task alone, so that the others answer if one is unreadable."""
-        row = self._run(lambda connection: self._row(connection, task_id))._asdict()
+        row = self._run(lambda connection: self._find_row(connection, task_id))._asdict()
         row.pop("stamps", None)
         failed = row["status"] in self.EXCEPTION_STATES
         for name in {"result", "args", "kwargs", "children"} & row.keys():

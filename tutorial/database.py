@@ -10,6 +10,8 @@ from typing import Any
 import sqlalchemy as sa
 from celery.exceptions import ImproperlyConfigured
 
+from tutorial.processes.arguments import path as absolute_path
+from tutorial.processes.arguments import shown, text
 from tutorial.urls import address, scheme, shared_url, sqlite_file, usable_url
 from tutorial.workspace import RESULTS_FILE, home
 
@@ -94,19 +96,27 @@ def _backend() -> tuple[str, sa.URL]:
         raise ImproperlyConfigured(f"{RESULT_BACKEND_VARIABLE}: {error}") from None
 
 
-def sqlite_url(path: Path) -> sa.URL:
+def sqlite_url(path: Path | str) -> sa.URL:
     """Return the URL of a SQLite file.
 
     Parameters
     ----------
-    path : pathlib.Path
-        The file; it is made absolute, so that every process opens the same one.
+    path : path
+        The file; it is made absolute, so that every process opens the same one. ``~`` is the home
+        folder.
 
     Returns
     -------
     sqlalchemy.URL
+
+    Raises
+    ------
+    TypeError, ValueError
+        If it is no path of a file.
     """
-    return sa.URL.create("sqlite", database=str(path.resolve()))
+    if isinstance(path, str) and "://" in path:
+        raise ValueError("path is a URL already: make_engine takes it as it is.")
+    return sa.URL.create("sqlite", database=str(absolute_path("path", path).resolve()))
 
 
 def make_engine(url: sa.URL | str | None = None, **options: Any) -> sa.Engine:
@@ -149,7 +159,13 @@ def configure_engine(engine: sa.Engine) -> sa.Engine:
     -------
     sqlalchemy.Engine
         The same engine.
+
+    Raises
+    ------
+    TypeError
+        If it is no engine.
     """
+    check_engine(engine)
     limit_connecting(engine)
     if engine.dialect.name == "sqlite":
         sa.event.listen(engine, "connect", _set_pragmas)
@@ -188,6 +204,25 @@ def check_engine(engine: Any) -> None:
             "A database is read with a SQLAlchemy engine, such as make_engine() returns; "
             f"this is a {type(engine).__name__}."
         )
+
+
+def check_table(table: Any, schema: Any) -> None:
+    """Refuse what cannot be the name of a table, or of a schema.
+
+    Parameters
+    ----------
+    table, schema : str, optional
+        Without a schema, None.
+
+    Raises
+    ------
+    TypeError, ValueError
+    """
+    for what, name in (("table", table), ("schema", schema)):
+        if not isinstance(name, str) and (what, name) != ("schema", None):
+            raise TypeError(f"The name of the {what} must be a string, but is {shown(name)}.")
+        if name is not None:
+            text(f"The name of the {what}", name)
 
 
 def check_exists(engine: sa.Engine) -> None:

@@ -6,6 +6,7 @@ unpickles, takes bounded time on a table of any size, and shows no stored value.
 
 import datetime as dt
 import json
+import sys
 import warnings
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass
@@ -32,8 +33,10 @@ from tutorial.inspecting.rows import Reader, Rows
 from tutorial.inspecting.source import NotChecked, Source, now
 from tutorial.inspecting.tables import similar_tables, table_size, text_limits, writers
 from tutorial.inspecting.watch import SILENCE, Watch
+from tutorial.processes.arguments import seconds as check_seconds
+from tutorial.processes.arguments import shown, truth, whole_number
 from tutorial.reading.table import Table
-from tutorial.results import BAR_DELAY
+from tutorial.results import BAR_DELAY, check_serializer
 from tutorial.tables import TASK_TABLE
 from tutorial.urls import address
 
@@ -154,12 +157,18 @@ def inspect(
         If there is no such SQLite file.
     """
     check_engine(engine)
-    _check_arguments(expires, rows, seconds)
+    _check_arguments(expires, rows, seconds, queue)
+    check_serializer(serializer)
+    truth("show_values", show_values)
+    truth("progress", progress)
     watch = Watch(engine)
     try:
         with watch.watching():
             tasks, notes = _find_table(engine, table, schema, timezone)
-            with Source(tasks, watch.stop).open() as source, _bar(progress) as bar:
+            with (
+                Source(tasks, watch.stop).open() as source,
+                _bar(progress) as bar,
+            ):
                 inspection = _Inspection(source, engine, notes)
                 return inspection.run(
                     bar,
@@ -179,13 +188,17 @@ def inspect(
         ) from None
 
 
-def _check_arguments(expires: Any, rows: Any, seconds: Any) -> None:
+def _check_arguments(expires: Any, rows: Any, seconds: Any, queue: Any) -> None:
     if expires is not None and not isinstance(expires, dt.timedelta):
-        raise TypeError(f"expires must be a datetime.timedelta or None, but is {expires!r}.")
-    if not isinstance(rows, int) or rows < 1000:
-        raise ValueError(f"rows must be a whole number, at least 1000, but is {rows!r}.")
-    if not isinstance(seconds, int | float) or seconds <= 0:
-        raise ValueError(f"seconds must be a positive number, but is {seconds!r}.")
+        raise TypeError(f"expires must be a datetime.timedelta or None, but is {shown(expires)}.")
+    if expires is not None and expires < dt.timedelta(0):
+        raise ValueError(f"expires must not be below 0, but is {expires}.")
+    whole_number("rows", rows, least=1000, most=sys.maxsize - 1)
+    check_seconds("seconds", seconds)
+    if seconds == 0:
+        raise ValueError("seconds must be a positive number, but is 0.")
+    if queue is not None:
+        check_engine(queue)
 
 
 def _find_table(

@@ -29,7 +29,7 @@ from tutorial.reading.decoding import (
     decode_json,
     decode_text,
 )
-from tutorial.reading.frame import FrameBuilder
+from tutorial.reading.frame import FrameBuilder, check_frame
 from tutorial.reading.moments import read_moment, read_zone
 from tutorial.reading.table import Table
 from tutorial.tables import MESSAGE_TABLE, QUEUE_TABLE
@@ -240,9 +240,14 @@ def join_timings(results: pd.DataFrame, messages: pd.DataFrame) -> pd.DataFrame:
         number; more than one after a retry, or if a stopping worker gave the message back),
         ``sent_at``, ``received_at``, ``date_done``, ``waiting`` and ``running``
         (timedelta64[us]). For a task with several messages the times are those of the last one.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If one of them is no frame, or has not the columns that are needed.
     """
-    _need(results, "results", ["task_id", "name", "status", "worker", "date_done"])
-    _need(messages, "messages", ["task_id", "name", "sent_at", "received_at", "eta"])
+    check_frame(results, "results", ["task_id", "name", "status", "worker", "date_done"])
+    check_frame(messages, "messages", ["task_id", "name", "sent_at", "received_at", "eta"])
     done = results[["task_id", "name", "status", "worker", "date_done"]]
     last = messages.drop_duplicates("task_id", keep="last")
     last = last[["task_id", "name", "sent_at", "received_at", "eta"]]
@@ -267,7 +272,7 @@ def _queue_names(engine: sa.Engine) -> dict[int, str]:
 
 
 def _zone_of_workers(timezone: str | None) -> dt.tzinfo:
-    return read_zone(timezone) if timezone else tz.tzlocal()
+    return tz.tzlocal() if timezone is None else read_zone(timezone)
 
 
 def _fields(payload: Any) -> dict[str, Any]:
@@ -315,12 +320,3 @@ def _word(raw: Any) -> str | None:
 
 def _time(text: str | None) -> dt.datetime | None:
     return None if text is None else read_moment(text, "time")
-
-
-def _need(frame: pd.DataFrame, what: str, columns: list[str]) -> None:
-    """Check that a frame has the columns that a join needs."""
-    missing = [column for column in columns if column not in frame.columns]
-    if missing:
-        raise ValueError(
-            f"The frame of {what} has no column {missing[0]!r}: load it with all columns."
-        )

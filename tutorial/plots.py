@@ -6,8 +6,10 @@ any kind of colour vision can tell apart; a hatch says the same again, and a dar
 colours stand out from the page.
 """
 
+import datetime as dt
 import html
 import io
+from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -16,6 +18,9 @@ from IPython.display import display
 from matplotlib import dates
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
+
+from tutorial.processes.arguments import shown, whole_number
+from tutorial.reading.frame import check_frame
 
 STYLES = {  # state -> colour and hatch
     "PENDING": ("#F0E442", ""),
@@ -33,6 +38,7 @@ WAITING = ("#F0E442", "//")
 RUNNING = ("#0072B2", "")
 EDGE = "#1f2933"
 NARROWEST = 0.004  # of the width of a plot: a quicker task could not be seen
+LONGEST_STEP = pd.Timedelta(36525, "D")  # a hundred years
 BARS = 30  # about as many in a plot over time
 STEPS = pd.to_timedelta(
     [
@@ -59,11 +65,18 @@ def plot_states(
     Returns
     -------
     matplotlib.axes.Axes
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an argument cannot be used.
     """
-    axes = axes or _new_axes()
+    check_frame(results, "results", ["status", "date_done"])
+    width = None if step is None else _width(step)
+    axes = _axes(axes)
     dated = results.dropna(subset=["date_done"])
-    states = dated["status"].cat.remove_unused_categories()
-    width = pd.Timedelta(step) if step else _step(dated["date_done"])
+    states = dated["status"].astype("category").cat.remove_unused_categories()
+    width = width or _step(dated["date_done"])
     counts = pd.crosstab(dated["date_done"].dt.floor(width), states)
     below = np.zeros(len(counts))
     for state in counts.columns:
@@ -98,8 +111,15 @@ def plot_timeline(timings: pd.DataFrame, *, last: int = 60, axes: Axes | None = 
     -------
     matplotlib.axes.Axes
         Time is in seconds from the first sending.
+
+    Raises
+    ------
+    TypeError, ValueError
+        As `plot_states`.
     """
-    axes = axes or _new_axes()
+    check_frame(timings, "timings", ["worker", "sent_at", "waiting", "running"])
+    last = whole_number("last", last, least=1)
+    axes = _axes(axes)
     drawn = timings.dropna(subset=["waiting", "running"]).tail(last)
     drawn = drawn.sort_values(["worker", "sent_at"])
     start = (drawn["sent_at"] - drawn["sent_at"].min()).dt.total_seconds()
@@ -143,8 +163,14 @@ def plot_workflow(tasks: pd.DataFrame, *, axes: Axes | None = None) -> Axes:
     Returns
     -------
     matplotlib.axes.Axes
+
+    Raises
+    ------
+    TypeError, ValueError
+        As `plot_states`.
     """
-    axes = axes or _new_axes()
+    check_frame(tasks, "tasks", ["task_id", "name", "status", "step", "after", "root_id"])
+    axes = _axes(axes)
     axes.use_sticky_edges = False  # leave room on the left
     tasks = tasks.assign(
         name=tasks["name"].astype("str").str.split(".").str[-1],
@@ -198,7 +224,13 @@ def text_alternative(axes: Axes) -> str:
     -------
     str
         Names, states and numbers of tasks, and no times: it is the same whenever the same is run.
+
+    Raises
+    ------
+    TypeError
+        If it is no Axes.
     """
+    _check_axes(axes)
     return str(axes.get_label())
 
 
@@ -214,7 +246,10 @@ def show(axes: Axes) -> None:
     ------
     ValueError
         If the Axes were removed from their figure.
+    TypeError
+        If it is no Axes.
     """
+    _check_axes(axes)
     picture = io.BytesIO()
     figure = axes.get_figure(root=True)
     if figure is None:
@@ -231,8 +266,30 @@ def show(axes: Axes) -> None:
     display({"text/html": f"<p><em>{html.escape(text)}</em></p>", "text/plain": text}, raw=True)
 
 
-def _new_axes() -> Axes:
-    return plt.subplots(figsize=(8, 4), layout="constrained")[1]
+def _axes(axes: Axes | None) -> Axes:
+    """Return the axes to draw on."""
+    if axes is None:
+        return plt.subplots(figsize=(8, 4), layout="constrained")[1]
+    _check_axes(axes)
+    return axes
+
+
+def _check_axes(axes: Any) -> None:
+    if not isinstance(axes, Axes):
+        raise TypeError(f"axes must be matplotlib's Axes, but is {shown(axes)}.")
+
+
+def _width(step: Any) -> pd.Timedelta:
+    """Return the width of a bar that was asked for."""
+    if not isinstance(step, str | dt.timedelta):
+        raise TypeError(f"step must be a string such as '5min', but is {shown(step)}.")
+    try:
+        width = pd.Timedelta(step)
+    except (ValueError, OverflowError):
+        width = pd.NaT
+    if not pd.Timedelta(0) < width < LONGEST_STEP:
+        raise ValueError(f"step must be a duration such as '5min', but is {shown(step)}.")
+    return width
 
 
 def _describe(axes: Axes, text: str) -> Axes:

@@ -20,9 +20,11 @@ from celery import states
 from celery.exceptions import ImproperlyConfigured
 from celery.utils.time import maybe_timedelta
 
-from tutorial.database import check_engine
+from tutorial.database import check_engine, check_table
 from tutorial.deliveries import deliveries, is_alive
 from tutorial.messages import read_headers, read_message
+from tutorial.processes.arguments import shown
+from tutorial.reading.source import connect, explained
 from tutorial.tables import MESSAGE_TABLE, TASK_TABLE, find_tasks
 from tutorial.workflows import UNLOCK
 
@@ -106,6 +108,10 @@ def lost_tasks(
     celery.exceptions.ImproperlyConfigured
         If the queue is no SQLite file, or has no messages of the embedded queue; if the other
         database holds no results.
+    TypeError, ValueError
+        If an argument cannot be used.
+    ConnectionError
+        If a database cannot be read.
 
     Warns
     -----
@@ -157,8 +163,13 @@ def requeue_lost(
     UserWarning
         As `lost_tasks`.
     """
-    if isinstance(task_ids, str) or not isinstance(task_ids, Collection | None):
-        raise TypeError(f"task_ids must be a collection of ids, such as [{task_ids!r}].")
+    wanted = [] if task_ids is None else task_ids
+    if (
+        isinstance(wanted, str)
+        or not isinstance(wanted, Collection)
+        or not all(isinstance(task_id, str) for task_id in wanted)
+    ):
+        raise TypeError(f"task_ids must be a collection of ids, such as [{shown(task_ids)}].")
     chosen = None if task_ids is None else set(task_ids)
     lost = _find(engine, queue, max_age, table, schema)
     claims = [
@@ -168,7 +179,7 @@ def requeue_lost(
     ]
     if not claims:
         return 0
-    with queue.begin() as connection:  # all or none
+    with explained(queue.url), queue.begin() as connection:  # all or none
         return connection.execute(PUT_BACK, claims).rowcount
 
 
@@ -182,8 +193,9 @@ def _find(
     """Return the lost tasks, each with the ``id`` of its message and the dead ``consumer``."""
     check_engine(engine)
     check_engine(queue)
+    check_table(table, schema)
     file = _file(queue)
-    with queue.connect() as connection:
+    with connect(queue, queue.url) as connection:
         # First who is dead, then what they have received: the dead receive and store no more.
         noted = connection.scalars(sa.select(deliveries.c.consumer).distinct()).all()
         dead = {name for name in noted if not is_alive(file, name)}
@@ -202,7 +214,8 @@ def _find(
                 row["ends"] = None if body in last else body
     messages = [row for row in messages if row["ends"]]
     ids = [row[key] for row in messages for key in ("task_id", "ends")]
-    status = _status(engine, ids, table, schema)
+    with explained(engine.url):
+        status = _status(engine, ids, table, schema)
     return [
         row | {"status": status.get(row["task_id"])}
         for row in messages
@@ -250,8 +263,10 @@ def _file(queue: sa.Engine) -> str:
             "Lost tasks can only be found in a SQLite queue: on a server, a worker may be on "
             "another machine, and nothing here shows whether it is still running."
         )
+    with explained(queue.url):
+        found = sa.inspect(queue).get_table_names()
     for table in (MESSAGE_TABLE, deliveries.name):
-        if not sa.inspect(queue).has_table(table):
+        if table not in found:
             raise ImproperlyConfigured(
                 f"The file {queue.url.database} has no table {table}: it is not the embedded "
                 "queue, or no worker of this course has used it yet."
@@ -266,7 +281,7 @@ def _oldest(max_age: dt.timedelta | None) -> dt.datetime:
 
         max_age = maybe_timedelta(app.conf.result_expires)  # the setting may be in seconds
     elif not isinstance(max_age, dt.timedelta):
-        raise TypeError(f"max_age must be a datetime.timedelta, but is {max_age!r}.")
+        raise TypeError(f"max_age must be a datetime.timedelta, but is {shown(max_age)}.")
     now = dt.datetime.now(dt.UTC).replace(tzinfo=None)
     if max_age is None or max_age >= now - dt.datetime.min:  # nothing is deleted, or nothing is old
         return dt.datetime.min

@@ -4,7 +4,9 @@ Workers do not import this module: pandas would make each of them start later.
 """
 
 import gc
-from collections.abc import Collection, Iterator, Sequence
+import operator
+import sys
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -12,7 +14,7 @@ import pandas as pd
 import sqlalchemy as sa
 from tqdm import tqdm
 
-from tutorial.processes.arguments import truth
+from tutorial.processes.arguments import shown, truth
 from tutorial.reading.decoding import SERIALIZERS, Counts, Dates, Ids, Json, Text, Words
 from tutorial.reading.frame import FrameBuilder
 from tutorial.reading.moments import Moment
@@ -137,10 +139,10 @@ def load_results(
     tasks = Table(engine, table, schema, timezone)
     tasks.only(status, name, since, until)
     builder = _builder(tasks, _known(columns), truth("decode", decode), serializer)
-    _check_number(limit, "limit", least=0)
+    limit = None if limit is None else _number_of_rows("limit", limit, least=0)
     with (
         _garbage_collection_paused(),
-        tqdm(total=100, unit="%", delay=BAR_DELAY, disable=not progress) as bar,
+        tqdm(total=100, unit="%", delay=BAR_DELAY, disable=not truth("progress", progress)) as bar,
     ):
         for batch in tasks.batches(builder.stored, limit=limit, at_once=True):
             builder.add(batch)
@@ -189,8 +191,8 @@ def iter_results(
     tasks = Table(engine, table, schema, timezone)
     tasks.only(status, name, since, until)
     builder = _builder(tasks, _known(columns), truth("decode", decode), serializer)
-    _check_number(chunksize, "chunksize", least=1)
-    _check_number(limit, "limit", least=0)
+    chunksize = _number_of_rows("chunksize", chunksize, least=1)
+    limit = None if limit is None else _number_of_rows("limit", limit, least=0)
     for batch in tasks.batches(builder.stored, page=chunksize, limit=limit):
         start = 0
         while start < batch.num_rows:
@@ -236,12 +238,13 @@ def count_results(
         As `load_results`.
     """
     if not isinstance(by, Collection):
-        raise TypeError(f"Tasks are counted by the names of columns, not by {by!r}.")
-    names = [by] if isinstance(by, str) else list(dict.fromkeys(by))
-    if not names or not set(names) <= set(COUNTABLE):
+        raise TypeError(f"Tasks are counted by the names of columns, not by {shown(by)}.")
+    names = [by] if isinstance(by, str) else list(by)
+    if not names or not all(name in COUNTABLE for name in names):
         raise ValueError(
-            f"Tasks are counted by {', '.join(COUNTABLE)}, one or more, not by {by!r}."
+            f"Tasks are counted by {', '.join(COUNTABLE)}, one or more, not by {shown(by)}."
         )
+    names = list(dict.fromkeys(names))
     tasks = Table(engine, table, schema, timezone)
     tasks.only(status, name, since, until)
     builder = FrameBuilder(names, RESULT_COLUMNS)
@@ -311,8 +314,7 @@ def _garbage_collection_paused() -> Iterator[None]:
 def _builder(
     tasks: Table, columns: list[str], decode: bool, serializer: str | None
 ) -> FrameBuilder:
-    if serializer is not None and serializer not in SERIALIZERS:
-        raise ValueError(f"No serializer is called {serializer!r}; use {', '.join(SERIALIZERS)}.")
+    check_serializer(serializer)
     return FrameBuilder(
         columns,
         RESULT_COLUMNS,
@@ -328,21 +330,45 @@ def _known(columns: Sequence[str] | None) -> list[str]:
     """Check the names of the wanted columns."""
     if columns is None:
         return list(RESULT_COLUMNS)
-    if isinstance(columns, str):
-        raise TypeError(f"The columns must be a list of names: write columns=[{columns!r}].")
-    for column in columns:
-        if column not in RESULT_COLUMNS:
-            raise ValueError(f"No column is called {column!r}; use {', '.join(RESULT_COLUMNS)}.")
-    return list(dict.fromkeys(columns))
+    if isinstance(columns, str) or not isinstance(columns, Iterable):
+        raise TypeError(f"The columns must be a list of names: write columns=[{shown(columns)}].")
+    names = list(columns)
+    for name in names:
+        if not isinstance(name, str) or name not in RESULT_COLUMNS:
+            raise ValueError(f"No column is called {shown(name)}; use {', '.join(RESULT_COLUMNS)}.")
+    return list(dict.fromkeys(names))
 
 
-def _check_number(number: Any, what: str, *, least: int) -> None:
-    if number is None:
-        return
-    if isinstance(number, bool) or not isinstance(number, int) or number < least:
+def check_serializer(serializer: Any) -> None:
+    """Refuse what is not the name of one of Celery's serializers.
+
+    Parameters
+    ----------
+    serializer : str, optional
+
+    Raises
+    ------
+    ValueError
+    """
+    if serializer is not None and (
+        not isinstance(serializer, str) or serializer not in SERIALIZERS
+    ):
         raise ValueError(
-            f"The {what} must be a number of rows, at least {least}, but is {number!r}."
+            f"No serializer is called {shown(serializer)}; use {', '.join(SERIALIZERS)}."
         )
+
+
+def _number_of_rows(what: str, number: Any, *, least: int) -> int:
+    """Return a number of rows that a database can be asked for."""
+    try:
+        rows = least - 1 if isinstance(number, bool) else operator.index(number)
+    except TypeError:
+        rows = least - 1
+    if rows < least:
+        raise ValueError(
+            f"The {what} must be a number of rows, at least {least}, but is {shown(number)}."
+        )
+    return min(rows, sys.maxsize)
 
 
 def _group_task_ids(value: Any) -> Any:

@@ -11,7 +11,7 @@ from typing import Self
 
 import sqlalchemy as sa
 
-from tutorial.processes.arguments import one_of, path
+from tutorial.processes.arguments import one_of, path, shown, text, truth
 from tutorial.processes.child import Child
 from tutorial.processes.kinds import NAMES, VARIABLES, find_program, missing
 
@@ -66,8 +66,8 @@ class Server:
             raise ServerMissing(f"{NAMES[self.kind]} needs its program.")
         elif not os.environ.get(VARIABLES[self.kind]):
             raise ServerMissing(f"{VARIABLES[self.kind]} names no server.")
-        if not isinstance(host, str):
-            raise TypeError(f"host must be an address of this machine, but is {host!r}.")
+        if not isinstance(host, str) or not text("host", host).strip():
+            raise TypeError(f"host must be an address of this machine, but is {shown(host)}.")
         self._unanswered = 0  # orders
         self._child = Child("tutorial.processes.server", self.kind, str(program or ""), host)
         try:
@@ -202,7 +202,7 @@ def flower() -> Server:
 
 
 def _server(kind: str, private: bool, host: str) -> Server:
-    reason = missing(kind, private=private)
+    reason = missing(kind, private=truth("private", private))
     if reason:
         raise ServerMissing(reason)
     if not private and os.environ.get(VARIABLES[kind]):

@@ -26,6 +26,7 @@ LENGTH = 155  # characters in the columns for names and task ids
 TRACEBACK_LENGTH = 20_000  # characters, which fit into 65,535 bytes in each encoding
 UNSTORABLE = re.compile("[\0\ud800-\udfff\U00010000-\U0010ffff]")  # in PostgreSQL, or in utf8mb3
 BROKEN_AT_MOST = 5  # times that a statement breaks its connection, until it is held to be the cause
+MIXED_COLLATIONS = 1267  # MariaDB's error for a character that the column's character set lacks
 ODD_AT_MOST = 4  # other errors, such as two workers that insert the same row
 
 logger = get_logger(__name__)
@@ -114,7 +115,7 @@ class StoringBackend(DatabaseBackend):
             refused = BackendStoreError(cause, task_id=task_id, state=state)
         if state not in states.EXCEPTION_STATES:
             raise refused  # the worker stores a FAILURE next, with this error
-        task_id = _storable(task_id)[:LENGTH]
+        task_id = storable_id(task_id)
         traceback = traceback and _storable(traceback)[-TRACEBACK_LENGTH:]
         without_arguments = _storable_request(request, args=None, kwargs=None)
         for less, known in (
@@ -132,7 +133,7 @@ class StoringBackend(DatabaseBackend):
 def _is_refusal(errors: list[Exception]) -> bool:
     """Tell whether the database refuses this operation, by the errors of its tries until now."""
     error = errors[-1]
-    if isinstance(error, sa.exc.DataError):
+    if refuses_value(error):
         return True
     odd = sa.exc.IntegrityError, sa.exc.ProgrammingError, sa.exc.NotSupportedError
     if isinstance(error, sa.exc.DBAPIError) and not isinstance(error, odd):
@@ -141,6 +142,39 @@ def _is_refusal(errors: list[Exception]) -> bool:
         broken = [each for each in errors if getattr(each, "connection_invalidated", False)]
         return sum(bool(getattr(each, "statement", "")) for each in broken) >= BROKEN_AT_MOST
     return len(errors) >= ODD_AT_MOST
+
+
+def refuses_value(error: BaseException) -> bool:
+    """Tell whether a value can never be stored, or looked up, in its column.
+
+    Parameters
+    ----------
+    error : BaseException
+        Of the database, or of its driver.
+
+    Returns
+    -------
+    bool
+    """
+    if isinstance(error, sa.exc.DataError | UnicodeEncodeError):
+        return True
+    arguments: tuple[Any, ...] = getattr(getattr(error, "orig", None), "args", ())
+    return bool(arguments) and arguments[0] == MIXED_COLLATIONS
+
+
+def storable_id(task_id: str) -> str:
+    """Return the task id under which the failure is stored of a task whose own id is refused.
+
+    Parameters
+    ----------
+    task_id : str
+
+    Returns
+    -------
+    str
+        The same, if every database takes it.
+    """
+    return _storable(task_id)[:LENGTH]
 
 
 def _storable(text: str) -> str:

@@ -9,6 +9,8 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from tutorial.database import check_engine, check_table
+
 TASK_TABLE = "celery_taskmeta"
 GROUP_TABLE = "celery_tasksetmeta"
 QUEUE_TABLE = "kombu_queue"
@@ -40,7 +42,14 @@ def find_tasks(
     ------
     sqlalchemy.Row
         One row for each task that has one.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If it is no engine, or no name of a table.
     """
+    check_engine(engine)
+    check_table(table, schema)
     tasks = sa.table(table, *map(sa.column, {"task_id", *columns}), schema=schema)
     query = sa.select(*(tasks.c[column] for column in columns))
     for start in range(0, len(task_ids), IDS_AT_ONCE):
@@ -62,7 +71,13 @@ def payloads(queue: sa.Engine) -> list[str]:
     -------
     list of str
         None if there is no queue yet. `tutorial.messages.read_message` reads them.
+
+    Raises
+    ------
+    TypeError
+        If it is no engine.
     """
+    check_engine(queue)
     if not sa.inspect(queue).has_table(MESSAGE_TABLE):
         return []
     messages = sa.table(MESSAGE_TABLE, sa.column("id"), sa.column("payload"))

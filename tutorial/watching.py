@@ -3,9 +3,13 @@
 import pandas as pd
 import sqlalchemy as sa
 
+from tutorial.database import check_engine
+from tutorial.processes.arguments import shown, whole_number
+from tutorial.reading.source import connect
 from tutorial.tables import TASK_TABLE
 
 LAST_ID = 2**31 - 1  # the column id is a 32-bit integer, except on SQLite
+LONGEST = 500_000_000  # minutes, about 950 years: MariaDB's dates begin with the year 1000
 MINUTES_AHEAD = 5  # clocks differ a little; a wrong time zone is half an hour or more
 DONE = "('SUCCESS', 'FAILURE', 'REVOKED')"
 
@@ -47,13 +51,15 @@ def alarms(dialect: str, *, longest: int = 60, kept: int = 2 * 24 * 60) -> dict[
 
     Raises
     ------
-    ValueError
-        If there are no queries for this kind of database.
+    ValueError, TypeError
+        If there are no queries for this kind of database, or if an argument cannot be used.
     """
+    whole_number("longest", longest, least=0, most=LONGEST)
+    whole_number("kept", kept, least=0, most=LONGEST)
     dialect = "mysql" if dialect == "mariadb" else dialect
-    if dialect not in FROM_NOW:
+    if not isinstance(dialect, str) or dialect not in FROM_NOW:
         raise ValueError(
-            f"There are no alarms for {dialect!r}: use 'sqlite', 'postgresql' or 'mariadb'."
+            f"There are no alarms for {shown(dialect)}: use 'sqlite', 'postgresql' or 'mariadb'."
         )
     hour_ago, longest_ago, kept_ago, ahead = (
         FROM_NOW[dialect].format(f"{minutes:+d}")
@@ -102,12 +108,13 @@ def watch(engine: sa.Engine, *, longest: int = 60, kept: int = 2 * 24 * 60) -> p
 
     Raises
     ------
-    ValueError
+    ValueError, TypeError
         As `alarms` does.
-    sqlalchemy.exc.SQLAlchemyError
+    ConnectionError
         If the database does not answer, or refuses.
     """
+    check_engine(engine)
     queries = alarms(engine.dialect.name, longest=longest, kept=kept)
-    with engine.connect() as connection:
+    with connect(engine, engine.url) as connection:
         numbers = {name: connection.scalar(sa.text(query)) for name, query in queries.items()}
     return pd.Series(numbers, dtype="Int64", name="now")

@@ -290,7 +290,7 @@ class Worker:
         str
             The lines, with the workspace's path shortened to ``$TUTORIAL_HOME``.
         """
-        if tail is not None and whole_number("tail", tail, least=0) == 0:
+        if tail is not None and (tail := whole_number("tail", tail, least=0)) == 0:
             return ""
         if not self._child or not self.logfile or not self.logfile.exists():
             return ""

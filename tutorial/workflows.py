@@ -18,8 +18,10 @@ from celery.exceptions import TimeoutError
 from celery.result import AsyncResult, ResultSet
 from tqdm import tqdm
 
-from tutorial.database import check_engine
+from tutorial.database import check_engine, check_table
 from tutorial.messages import Message, read_message
+from tutorial.processes.arguments import seconds, shown
+from tutorial.reading.source import explained
 from tutorial.results import load_results
 from tutorial.tables import TASK_TABLE, find_tasks, payloads
 
@@ -66,8 +68,14 @@ def as_completed(
     ------
     celery.exceptions.TimeoutError
         If some tasks have no final state in time.
+    TypeError, ValueError
+        If an argument cannot be used.
+    ConnectionError
+        If the database cannot be read.
     """
     check_engine(engine)
+    seconds("timeout", timeout)
+    seconds("interval", interval)
     waiting = {task.id: task for task in _tasks(result)}
     place = _place(waiting.values(), table, schema)
     total = len(waiting)
@@ -106,7 +114,7 @@ def show_progress(
 
     Raises
     ------
-    celery.exceptions.TimeoutError
+    celery.exceptions.TimeoutError, TypeError, ValueError, ConnectionError
         As `as_completed`.
     """
     tasks = list(_tasks(result))
@@ -194,7 +202,7 @@ def _tasks(result: AsyncResult | ResultSet) -> Iterator[AsyncResult]:
         for part in result.results:
             yield from _tasks(part)
     elif not isinstance(result, AsyncResult):
-        raise TypeError(f"Expected the result of a task or a group, got {result!r}.")
+        raise TypeError(f"Expected the result of a task or a group, got {shown(result)}.")
     else:
         yield result
 
@@ -203,6 +211,7 @@ def _place(
     tasks: Iterable[AsyncResult], table: str | None, schema: str | None
 ) -> dict[str, str | None]:
     """Return where the results of some tasks are stored: as their backend is configured."""
+    check_table(TASK_TABLE if table is None else table, schema)
     for task in tasks:
         stored = getattr(getattr(task.backend, "task_cls", None), "__table__", None)
         if table is None and stored is not None:
@@ -213,7 +222,8 @@ def _place(
 
 def _ended(engine: sa.Engine, task_ids: list[str], **place: Any) -> list[str]:
     """Return those of the tasks that have ended, the earliest first."""
-    rows = find_tasks(engine, task_ids, ["task_id", "status", "date_done"], **place)
+    with explained(engine.url):
+        rows = list(find_tasks(engine, task_ids, ["task_id", "status", "date_done"], **place))
     ended = [row for row in rows if row.status in states.READY_STATES]
     return [row.task_id for row in sorted(ended, key=lambda row: str(row.date_done))]
 

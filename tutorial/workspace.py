@@ -15,6 +15,8 @@ from pathlib import Path
 from celery.exceptions import ImproperlyConfigured
 from filelock import FileLock, Timeout
 
+from tutorial.processes.arguments import text
+
 HOME_VARIABLE = "TUTORIAL_HOME"
 COURSE = Path(__file__).resolve().parent.parent
 WORKSPACES = COURSE / "workspaces"
@@ -115,7 +117,10 @@ def open_workspace(name: str) -> Path:
     celery.exceptions.ImproperlyConfigured
         If the name is not a plain folder name, if the folder cannot be written to or emptied, or
         if this kernel has already worked in another workspace.
+    TypeError, ValueError
+        If the name is no text.
     """
+    text("name", name)
     if name in ("", "..") or name != Path(name).name:
         raise ImproperlyConfigured(f"{name!r} does not name a notebook: write it as in '03-add'.")
     if name in _locks:

@@ -159,7 +159,8 @@ def _address(url: str) -> str:
     if transport in SQL_TRANSPORTS:
         return address(sa.make_url(rest))
     parts = url_to_parts(url)
-    return f"{parts.scheme} at {parts.hostname}{f':{parts.port}' if parts.port else ''}"
+    place = parts.hostname or "its default address"
+    return f"{parts.scheme} at {place}{f':{parts.port}' if parts.port else ''}"
 
 
 def _reason(error: Exception, where: str) -> str:

@@ -1,6 +1,7 @@
 """Looks at when tasks ended: what should have been deleted, and what contradicts the time zone."""
 
 import datetime as dt
+from contextlib import suppress
 
 import pandas as pd
 from celery import states
@@ -41,7 +42,10 @@ def check(rows: Rows, expires: dt.timedelta | None) -> Found:
     if undeletable.any():
         yield "never-deleted", f"{rows.of(undeletable.sum())}{_ids(frame[undeletable])}."
     # The clean-up runs once a day, at four o'clock in the morning.
-    old = dates < time - expires - A_DAY if expires else dates.isna() & False
+    oldest = None
+    with suppress(OverflowError):  # kept for longer than there are dates
+        oldest = time - expires - A_DAY if expires else None
+    old = dates < oldest if oldest else dates.isna() & False
     if expires and old.any():
         yield (
             "expired-rows",

@@ -1,14 +1,62 @@
-"""What a person gives to `Worker` and `Server`: taken, or refused in one sentence."""
+"""What a person gives to a public function: taken, or refused in one sentence."""
 
 import operator
 import os
+import re
+import reprlib
 import sys
+import threading
 from collections.abc import Collection, Iterable
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 from celery import Celery
+
+NOT_TEXT = re.compile("[\0\ud800-\udfff]")  # no system and no database takes these characters
+LONGEST_NAME = 200  # bytes in the name of a worker: a file is named after it
+
+
+def shown(value: Any) -> str:
+    """Return a value as an error shows it: short, and in one line.
+
+    Parameters
+    ----------
+    value : object
+
+    Returns
+    -------
+    str
+    """
+    try:
+        return " ".join(reprlib.repr(value).split())
+    except Exception:  # an int of more digits than Python shows, or a class with a broken repr
+        return f"an object of the type {type(value).__name__!r}"
+
+
+def text(name: str, value: Any) -> str:
+    """Return a string that a system or a database can take.
+
+    Parameters
+    ----------
+    name : str
+        The name of the argument.
+    value : str
+
+    Returns
+    -------
+    str
+
+    Raises
+    ------
+    TypeError, ValueError
+        If it is not a string, or has a character that is not allowed anywhere.
+    """
+    if not isinstance(value, str):
+        raise TypeError(f"{name} must be a string, but is {shown(value)}.")
+    if NOT_TEXT.search(value):
+        raise ValueError(f"{name} has a character that no system takes: {shown(value)}.")
+    return value
 
 
 def app_name(app: Any) -> str:
@@ -33,7 +81,7 @@ def app_name(app: Any) -> str:
     if isinstance(app, str):
         if not app.strip():
             raise ValueError("app is an empty string: name the module that holds the app.")
-        return app
+        return text("app", app)
     if isinstance(app, ModuleType):
         places = [app.__name__]
     elif isinstance(app, Celery):
@@ -70,15 +118,15 @@ def _places(app: Celery) -> list[str]:
     return sorted(places, key=is_foreign)
 
 
-def whole_number(name: str, value: Any, least: int) -> int:
-    """Return a whole number that is not too small.
+def whole_number(name: str, value: Any, least: int, most: int = sys.maxsize) -> int:
+    """Return a whole number that is neither too small nor too large.
 
     Parameters
     ----------
     name : str
         The name of the argument.
     value : int
-    least : int
+    least, most : int
 
     Returns
     -------
@@ -87,13 +135,19 @@ def whole_number(name: str, value: Any, least: int) -> int:
     Raises
     ------
     TypeError, ValueError
-        If it is no whole number, or a smaller one.
+        If it is no whole number, or one outside these limits.
     """
-    if isinstance(value, bool) or not hasattr(value, "__index__"):
-        raise TypeError(f"{name} must be a whole number, but is {value!r}.")
-    if value < least:
-        raise ValueError(f"{name} must be at least {least}, but is {value}.")
-    return operator.index(value)
+    try:
+        number = operator.index(value)
+    except TypeError:
+        number = None
+    if number is None or isinstance(value, bool):
+        raise TypeError(f"{name} must be a whole number, but is {shown(value)}.")
+    if number < least:
+        raise ValueError(f"{name} must be at least {least}, but is {shown(value)}.")
+    if number > most:
+        raise ValueError(f"{name} must be at most {most}, but is {shown(value)}.")
+    return number
 
 
 def seconds(name: str, value: Any) -> None:
@@ -108,12 +162,16 @@ def seconds(name: str, value: Any) -> None:
     Raises
     ------
     TypeError, ValueError
-        If it is no number, or below zero.
+        If it is no number, below zero, or more than a clock can count.
     """
     if isinstance(value, bool) or not isinstance(value, int | float):
-        raise TypeError(f"{name} must be a number of seconds, but is {value!r}.")
+        raise TypeError(f"{name} must be a number of seconds, but is {shown(value)}.")
     if not value >= 0:
-        raise ValueError(f"{name} must not be below 0 seconds, but is {value}.")
+        raise ValueError(f"{name} must not be below 0 seconds, but is {shown(value)}.")
+    if value > threading.TIMEOUT_MAX:  # Python itself waits for no longer
+        raise ValueError(
+            f"{name} must be at most {threading.TIMEOUT_MAX:.0f} seconds, but is {shown(value)}."
+        )
 
 
 def truth(name: str, value: Any) -> bool:
@@ -135,7 +193,7 @@ def truth(name: str, value: Any) -> bool:
         If it is neither True nor False; a text such as ``"no"`` would be true.
     """
     if not isinstance(value, bool):
-        raise TypeError(f"{name} must be True or False, but is {value!r}.")
+        raise TypeError(f"{name} must be True or False, but is {shown(value)}.")
     return value
 
 
@@ -158,10 +216,8 @@ def one_of(name: str, value: Any, choices: Collection[str]) -> str:
     TypeError, ValueError
         If it is no text, or none of the words.
     """
-    if not isinstance(value, str):
-        raise TypeError(f"{name} must be a string, but is {value!r}.")
-    if value.lower() not in choices:
-        raise ValueError(f"{name} must be one of {', '.join(choices)}, but is {value!r}.")
+    if text(name, value).lower() not in choices:
+        raise ValueError(f"{name} must be one of {', '.join(choices)}, but is {shown(value)}.")
     return value.lower()
 
 
@@ -183,13 +239,13 @@ def queue_names(queues: Any) -> str:
     """
     names = queues.split(",") if isinstance(queues, str) else queues
     if not isinstance(names, Iterable) or isinstance(names, bytes):
-        raise TypeError(f"queues must be the names of queues, but is {queues!r}.")
+        raise TypeError(f"queues must be the names of queues, but is {shown(queues)}.")
     names = list(names)
     if not all(isinstance(name, str) for name in names):
-        raise TypeError(f"queues must be the names of queues, but is {queues!r}.")
-    names = [name.strip() for name in names]
+        raise TypeError(f"queues must be the names of queues, but is {shown(queues)}.")
+    names = [text("queues", name).strip() for name in names]
     if not names or not all(names):
-        raise ValueError(f"queues must name one queue or more, but is {queues!r}.")
+        raise ValueError(f"queues must name one queue or more, but is {shown(queues)}.")
     return ",".join(names)
 
 
@@ -209,13 +265,14 @@ def node_name(hostname: Any) -> str:
     TypeError, ValueError
         If it is no text, or none that a file can be named after.
     """
-    if not isinstance(hostname, str):
-        raise TypeError(f"hostname must be a string, but is {hostname!r}.")
-    if not hostname.strip() or set(hostname) & set("/\\\0"):
+    name = text("hostname", hostname)
+    if not name.strip() or set(name) & set("/\\"):
         raise ValueError(
             f"hostname must be a name without slashes, such as 'celery@notebook', "
-            f"but is {hostname!r}."
+            f"but is {shown(hostname)}."
         )
+    if len(name.encode()) > LONGEST_NAME:
+        raise ValueError(f"hostname must have at most {LONGEST_NAME} bytes: {shown(hostname)}.")
     return hostname
 
 
@@ -238,9 +295,9 @@ def path(name: str, value: Any) -> Path:
     TypeError, ValueError
         If it is no path, an empty one, or one with the home folder of an unknown user.
     """
-    if not isinstance(value, str | os.PathLike):
-        raise TypeError(f"{name} must be a path, but is {value!r}.")
-    if not os.fspath(value):
+    if not isinstance(value, str | os.PathLike) or not isinstance(os.fspath(value), str):
+        raise TypeError(f"{name} must be a path, but is {shown(value)}.")
+    if not text(name, os.fspath(value)):
         raise ValueError(f"{name} is an empty string: name a file.")
     try:
         return Path(value).expanduser().absolute()

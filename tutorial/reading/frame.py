@@ -18,6 +18,29 @@ WRAPPER = "UnpickleableExceptionWrapper"  # of celery.utils.serialization
 DERIVED = ("exception", "undecodable")  # columns of a frame that no table has
 
 
+def check_frame(frame: Any, name: str, columns: Iterable[str]) -> None:
+    """Refuse what is not a frame with the columns that are needed.
+
+    Parameters
+    ----------
+    frame : pandas.DataFrame
+    name : str
+        The name of the argument.
+    columns : iterable of str
+
+    Raises
+    ------
+    TypeError, ValueError
+    """
+    if not isinstance(frame, pd.DataFrame):
+        raise TypeError(f"{name} must be a DataFrame, but is of the type {type(frame).__name__!r}.")
+    missing = [column for column in columns if column not in frame.columns]
+    if missing:
+        raise ValueError(
+            f"The frame of {name} has no column {missing[0]!r}: load it with all columns."
+        )
+
+
 class FrameBuilder:
     """A data frame that is being filled, a batch of rows at a time.
 

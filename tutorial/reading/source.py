@@ -125,9 +125,25 @@ def connect(engine: sa.Engine, url: sa.URL) -> Iterator[sa.Connection]:
     ------
     ConnectionError
     """
+    with explained(url), engine.connect() as connection:
+        yield connection
+
+
+@contextmanager
+def explained(url: sa.URL) -> Iterator[None]:
+    """Name the cause if a database cannot be read.
+
+    Parameters
+    ----------
+    url : sqlalchemy.URL
+        How an error names the database.
+
+    Raises
+    ------
+    ConnectionError
+    """
     try:
-        with engine.connect() as connection:
-            yield connection
+        yield
     except sa.exc.DBAPIError as error:
         reason = _sqlite_reason(url, error) or explain(error)
         raise ConnectionError(f"The database {url} cannot be read: {reason}.") from error

@@ -10,7 +10,7 @@ import pyarrow.compute as pc
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql
 
-from tutorial.database import check_engine
+from tutorial.database import check_engine, check_table
 from tutorial.reading import arrow, django_results
 from tutorial.reading.decoding import to_arrow
 from tutorial.reading.moments import Moment, is_fixed, read_moment, read_zone, to_utc
@@ -71,9 +71,7 @@ class Table:
         timezone: str | None = None,
     ) -> None:
         check_engine(engine)
-        for what, text in (("table", name), ("schema", schema)):
-            if not isinstance(text, str) and (what, text) != ("schema", None):
-                raise TypeError(f"The name of the {what} must be a string, but is {text!r}.")
+        check_table(name, schema)
         self.url = engine.url
         self.file = sqlite_file(engine)
         self.engine = read_only(engine)
