@@ -340,6 +340,12 @@ def check_book(path: Path) -> None:
         names = {each.filename for each in rest}
         assert {f"{name}.xhtml" for name in NAMES} <= names
         assert not any(name.endswith(".ipynb") for name in names)
+        package = ElementTree.fromstring(book.read("content.opf"))
+        core = "{http://purl.org/dc/elements/1.1/}"
+        [identifier] = package.iter(f"{core}identifier")
+        assert identifier.get("id") == package.get("unique-identifier")
+        assert (identifier.text or "").startswith("urn:uuid:")
+        assert "unknown" not in [each.text for each in package[0]]
         for name in names:
             if name.endswith((".xhtml", ".opf", ".ncx", ".xml", ".svg")):
                 root = ElementTree.fromstring(book.read(name))

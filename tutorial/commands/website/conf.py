@@ -1,6 +1,7 @@
 """Sphinx's configuration. `tutorial.commands.site` adds what it must look up."""
 
 import tomllib
+from uuid import NAMESPACE_URL, uuid5
 
 from tutorial.commands.environment import COURSE
 
@@ -42,6 +43,13 @@ html_copy_source = False
 html_show_sphinx = False
 html_domain_indices = False
 
+# By its identifier a reading program knows that a book is a later build of the same version.
+epub_scheme = "UUID"
+epub_uid = "book"
+epub_identifier = uuid5(NAMESPACE_URL, f"{_PROJECT['name']}/{version}").urn
 epub_title = project
+epub_description = _PROJECT["description"]
+epub_contributor = author
+epub_copyright = "The prose is under CC BY 4.0, the code under the MIT License."
 epub_show_urls = "no"
 epub_exclude_files = ["search.html", "genindex.html"]
