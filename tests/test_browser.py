@@ -64,6 +64,7 @@ def test_the_course_in_jupyterlab(course: Path, browser: Browser) -> None:
         expect(tab(page)).to_have_text("00-start-here.ipynb")
         expect(page.locator("h1")).to_have_text(re.compile(r"^00\. "))
         expect(page.locator("h1")).to_be_in_viewport()
+        assert [len(each) > 40 for each in descriptions(page)] == [True]
 
         for name, command, output in [
             ("03-add", "Restart Kernel and Run All Cells…", WORKER_PANEL),
@@ -74,6 +75,7 @@ def test_the_course_in_jupyterlab(course: Path, browser: Browser) -> None:
             run_all(page, command)
             assert complaints(course / "notebooks" / f"{name}.ipynb") == []
             see(notebook(page).locator(output).first)
+            assert all(len(each) > 40 for each in descriptions(page)), descriptions(page)
             if name == "03-add" and PICTURE_WANTED:
                 take_picture(page)
 
@@ -217,6 +219,14 @@ def wait(condition: Callable[[], object], seconds: float = PATIENCE) -> object:
     return value
 
 
+# The words under each picture: a line in italics in a text, what a plot prints in an output.
+DESCRIPTIONS = """images => images.map(image => {
+    const place = image.closest(".jp-RenderedMarkdown")
+        ? image.closest("p").nextElementSibling?.querySelector("em")
+        : image.closest(".jp-OutputArea");
+    return place?.innerText.trim() ?? "";
+})"""
+
 # What a learner does, and looks at
 
 
@@ -237,6 +247,12 @@ def wait_for_kernel(page: Page, name: str) -> None:
     """Wait for the word in the status bar: the sign in the notebook's toolbar comes too early."""
     status = page.get_by_title(f"Change kernel for {name}.ipynb")
     expect(status).to_contain_text("Idle")
+
+
+def descriptions(page: Page) -> list[str]:
+    """Return what a learner can read under each picture of the notebook that is open."""
+    found: list[str] = notebook(page).locator(".jp-Notebook img").evaluate_all(DESCRIPTIONS)
+    return found
 
 
 def run_all(page: Page, command: str) -> None:
