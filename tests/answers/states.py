@@ -76,7 +76,7 @@ ANSWERS = {
             SEND.replace("20, 22", "20, 20"): "asks for the arguments [20, 20]",
             SEND: "The row still says 2",
             "again = first": "The row still says 2",
-            "again = add.delay(20, 22)": "has another task id",
+            "again = add.delay(20, 22)": "has a different task id",
             "again = add.apply((20, 22), task_id=first.id)": "ran here, in the notebook",
             "again = add(20, 22)": ("`again` should be what sending a task returns, but is"),
             "first.forget()\nagain = first\n"
