@@ -22,7 +22,7 @@ from tutorial.database import configure_engine, make_engine
 from tutorial.reading.pickles import read_exception, read_pickle
 from tutorial.storing import LENGTH, StoringBackend, refuses_value, storable_id
 
-SHORTEST_NAP = 0.0005  # seconds between the first looks for a result
+SHORTEST_NAP = 0.0005  # seconds between the first checks for a result
 PATIENCE = 0.05  # later a nap lasts this part of the time for which `get` has waited
 NEEDED = {"task_id", "status", "result", "date_done"}  # each Celery has made these columns
 
@@ -33,7 +33,7 @@ _shared: WeakValueDictionary[sa.URL, sa.Engine] = WeakValueDictionary()
 
 
 class EngineBackend(StoringBackend):
-    """Celery's database result backend, with one engine in place of a new one for each call.
+    """Celery's database result backend, with one engine instead of a new one for each call.
 
     It stores the same rows, and reads those of older versions without unpickling them. The
     engine's pool gives a connection to each thread that needs one, and a forked child opens its
@@ -44,17 +44,17 @@ class EngineBackend(StoringBackend):
     The setting ``result_backend`` can also name the class together with a URL,
     ``"tutorial.backend:EngineBackend+sqlite:////path/results.db"``.
 
-    A SQL database tells nobody that a row has arrived, so `get` has to look for it again and
-    again. It looks often at first and more seldom the longer it has waited: a result is seen at
-    most 5 % later than it could be, and no look is further from the next than ``interval``, which
-    is half a second. The time limit of `get` is measured by the clock.
+    A SQL database does not notify anyone of a new row, so `get` has to check again and again. It
+    checks often at first, and less often the longer it has waited: a result is seen at most 5 %
+    later than it could be, and no two checks are further apart than ``interval``, half a second
+    by default. The time limit of `get` is measured by the clock.
 
     Parameters
     ----------
     dburi, url : sqlalchemy.URL or str, optional
         The database, if there is no `engine`. The process then has one engine for each URL. It is
         made by `tutorial.database.make_engine` with ``database_engine_options``, if the app sets
-        them, and given to ``database_engine_callback``.
+        them, and passed to ``database_engine_callback``.
     engine : sqlalchemy.Engine, optional
         The engine to use. It gets the settings of `tutorial.database.configure_engine`. Celery's
         settings for engines have no effect on it, because you chose its options.
@@ -64,7 +64,7 @@ class EngineBackend(StoringBackend):
     Raises
     ------
     celery.exceptions.ImproperlyConfigured
-        As `tutorial.database.usable_url` does, or if there is neither engine nor URL.
+        As by `tutorial.urls.usable_url`, or if there is neither an engine nor a URL.
     """
 
     def __init__(
@@ -113,13 +113,13 @@ class EngineBackend(StoringBackend):
         ----------
         task_id : str
         timeout : float, optional
-            Seconds to wait at most, by the clock; the stock backend adds up its naps instead.
+            Seconds to wait at most, by the clock; the stock backend adds up its pauses instead.
         interval : float
-            Seconds between two looks, at most.
+            Seconds between two checks, at most.
         no_ack : bool
             Has no effect; other result backends need it.
         on_interval : callable, optional
-            Called after each look that finds no result.
+            Called after each check that finds no result.
 
         Returns
         -------
@@ -145,14 +145,14 @@ class EngineBackend(StoringBackend):
             time.sleep(nap if timeout is None else min(nap, timeout - waited))
 
     def on_backend_retryable_error(self, exc: BaseException) -> None:
-        """Let the next try have a new connection, and make sure that the tables exist.
+        """Give the next try a new connection, and make sure that the tables exist.
 
         The server may have restarted, or the file may have been replaced.
 
         Parameters
         ----------
         exc : BaseException
-            The error that is the reason for another try.
+            The error because of which Celery tries again.
         """
         self.engine.dispose()
         self.session_manager.prepared = False
@@ -283,7 +283,7 @@ class EngineBackend(StoringBackend):
         return True
 
     def decode(self, payload: Any) -> Any:
-        """Decode what is stored; of a pickle, as older versions stored it, only plain values.
+        """Decode a stored value; from a pickle of an older version, only plain values.
 
         Parameters
         ----------
@@ -296,7 +296,7 @@ class EngineBackend(StoringBackend):
         Raises
         ------
         kombu.exceptions.DecodeError
-            If it cannot be decoded, or not safely.
+            If it cannot be decoded safely.
         """
         try:
             return super().decode(payload)

@@ -162,7 +162,7 @@ ANSWERS = {
             ),
             "from tutorial.database import make_engine\n\n"
             "return make_engine(pool_size=threads, max_overflow=0, pool_timeout=0.1)": (
-                "not one for the URL"
+                "does not have the given URL"
             ),
         },
         right=[
