@@ -387,15 +387,15 @@ class EngineBackendFactory:
 def engine_backend(engine: sa.Engine) -> EngineBackendFactory:
     """Make an engine Celery's result backend: ``Celery("myapp", backend=engine_backend(engine))``.
 
-    One thing is stronger: the environment variable ``CELERY_RESULT_BACKEND``, which Celery itself
-    reads before it looks at the app's settings.
+    The environment variable ``CELERY_RESULT_BACKEND`` has precedence: Celery itself reads it before
+    the app's settings.
 
     Parameters
     ----------
     engine : sqlalchemy.Engine
-        It stays yours to use, and to dispose of. In a process that is spawned and not forked, it
-        is the engine for the same URL that the imported modules gave to this function there, or
-        else a new one from `tutorial.database.make_engine`.
+        You can go on using it, and you dispose of it. A process that is spawned rather than forked
+        uses the engine with the same URL that its own modules pass to this function, or else a new
+        one from `tutorial.database.make_engine`.
 
     Returns
     -------
@@ -405,7 +405,7 @@ def engine_backend(engine: sa.Engine) -> EngineBackendFactory:
     Raises
     ------
     celery.exceptions.ImproperlyConfigured
-        If it is no engine.
+        If it is not an engine.
     """
     if not isinstance(engine, sa.Engine):
         raise ImproperlyConfigured(

@@ -28,11 +28,12 @@ SQL_TRANSPORTS = ("sqla", "sqlalchemy")
 class Channel(sqlalchemy.Channel):
     """A channel that is safe under prefork, and quick on SQLite.
 
-    There a message is stored, or taken, in one short transaction; kombu's ORM session takes several
-    times as long. On another database the channel works as kombu's does.
+    On SQLite, a message is stored or received in one short transaction; kombu's ORM session takes
+    several times as long. On other databases the channel works as kombu's does.
 
-    To see that nothing has been written, the channel looks at the time of the file's write-ahead
-    log, which takes a few microseconds and no connection. It trusts that time for a moment only.
+    To find out whether anything has been written, the channel checks the time of the file's
+    write-ahead log, which takes a few microseconds and no connection. It trusts that time only
+    briefly.
     """
 
     clock_tick = 0.02  # seconds by which a file's time can lag behind the clock
@@ -167,22 +168,22 @@ def _index_waiting(messages: sa.Table) -> None:
 
 
 class Transport(sqlalchemy.Transport):
-    """Kombu's transport, which looks for a message far more often than once a second.
+    """Kombu's transport, but it checks for messages far more often than once per second.
 
-    It looks again after a part of the time for which no message has come: at once while they come
-    one after another, and seldom when there is nothing to do.
+    The pause before the next check is a fraction of the time that has passed since the last
+    message: very short while messages are arriving, and longer when there is nothing to do.
     """
 
     Channel = Channel
-    shortest_nap = 0.0005  # seconds between two looks while messages come
-    # and at most; kombu's own value is 1.0. On Windows each look is a query.
+    shortest_nap = 0.0005  # seconds between two checks while messages are arriving
+    # and at most; kombu's own value is 1.0. On Windows each check is a query.
     polling_interval = 0.02 if WINDOWS else 0.005
-    patience = 0.05  # the part of the time without a message that a nap lasts
+    patience = 0.05  # the length of a pause, as a fraction of the time without a message
     longest_wait = 0.1  # seconds; a worker that waits longer is as much later to stop
     _last_message = 0.0
 
     def establish_connection(self) -> Any:
-        """Connect to the database now; kombu does so only when the first message comes.
+        """Connect to the database now; kombu does so only when it first sends or receives.
 
         Returns
         -------
@@ -199,7 +200,7 @@ class Transport(sqlalchemy.Transport):
         return self
 
     def drain_events(self, connection: Any, timeout: float | None = None, **_: Any) -> None:
-        """Wait for one message, but never so long that a worker misses the order to stop.
+        """Wait for one message, but not so long that a worker is late to stop when told to.
 
         Parameters
         ----------
@@ -210,7 +211,7 @@ class Transport(sqlalchemy.Transport):
         Raises
         ------
         TimeoutError
-            If no message came. The worker then looks whether it shall stop, and asks again.
+            If no message came. The worker then checks whether it should stop, and asks again.
         """
         started = time.monotonic()
         if timeout is not None:
@@ -261,9 +262,8 @@ def broker_url() -> str:
     Raises
     ------
     celery.exceptions.ImproperlyConfigured
-        If kombu cannot read the URL, or would read it in another way than you mean: it takes a
-        word without a scheme for the name of an AMQP host. For a SQL database, also as
-        `tutorial.urls.shared_url` does.
+        If kombu cannot read the URL, or would misread it: it takes a word without a scheme for the
+        name of an AMQP host. For a SQL database, also as `tutorial.urls.shared_url` does.
     """
     url = os.environ.get(BROKER_VARIABLE)
     if not url:
@@ -326,7 +326,7 @@ def _check_server(url: str) -> None:
 
 
 def queue_engine() -> sa.Engine:
-    """Make an engine for questions to the queue, which is a database too.
+    """Make an engine for querying the queue, which is a database too.
 
     Returns
     -------

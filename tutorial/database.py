@@ -134,7 +134,7 @@ def make_engine(url: sa.URL | str | None = None, **options: Any) -> sa.Engine:
     -------
     sqlalchemy.Engine
         It has not connected yet: an engine does so when it is first used. A server that does not
-        answer is given up after `CONNECT_TIMEOUT` seconds.
+        answer is abandoned after `CONNECT_TIMEOUT` seconds.
 
     Raises
     ------
@@ -176,7 +176,7 @@ def configure_engine(engine: sa.Engine) -> sa.Engine:
 
 
 def limit_connecting(engine: sa.Engine) -> None:
-    """Have an engine give up a silent server after `CONNECT_TIMEOUT`, unless it has its own limit.
+    """Give up on a silent server after `CONNECT_TIMEOUT`, unless the engine has its own limit.
 
     Parameters
     ----------
@@ -226,7 +226,7 @@ def check_table(table: Any, schema: Any) -> None:
 
 
 def check_exists(engine: sa.Engine) -> None:
-    """Refuse to read a SQLite file that is missing, which SQLite would make instead.
+    """Refuse to read a SQLite file that is missing: SQLite would create it instead.
 
     Parameters
     ----------
@@ -253,8 +253,8 @@ def explain(error: BaseException) -> str:
     Returns
     -------
     str
-        The first line of what the driver says, where it happened, if the driver does not say so,
-        and in brackets the way out, if it is known.
+        The first line of the driver's message; where it happened, if the message does not say so;
+        and in brackets what to do about it, if that is known.
     """
     driver = getattr(error, "orig", None) or getattr(error.__cause__, "orig", error)
     line = str(driver).strip().partition("\n")[0] or type(driver).__name__

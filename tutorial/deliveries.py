@@ -1,8 +1,8 @@
-"""Who has received a message of the embedded queue, and whether that process still lives.
+"""Which process has received a message of the embedded queue, and whether it is still alive.
 
-A SQLite file has no server that would notice that a consumer is gone, as RabbitMQ does. So each
-process that receives messages holds the lock of a file of its own, which the system frees however
-the process ends; and with each message that it receives it notes its name.
+A SQLite file has no server that notices, as RabbitMQ does, that a consumer is gone. So each process
+that receives messages holds a lock on its own file, which the system releases however the process
+ends, and records its name with each message that it receives.
 """
 
 import os
@@ -29,8 +29,8 @@ _names: dict[str, str] = {}  # the file of a queue -> the name of this process t
 def name_here(queue: str) -> str:
     """Return the name of this process, and take the lock that goes with it.
 
-    A forked child has the name and holds the lock too: while a child of a worker's pool still
-    works on a task, the worker is not dead, even if its main process is.
+    A forked child has the same name and holds the lock too: as long as a child of a worker's pool
+    is working on a task, the worker is not dead, even if its main process is.
 
     Parameters
     ----------
@@ -40,7 +40,7 @@ def name_here(queue: str) -> str:
     Returns
     -------
     str
-        No process has had it before.
+        A name that no process has had before.
     """
     if queue not in _names:
         name = f"{os.getpid()}-{uuid4().hex[:12]}"
@@ -53,7 +53,7 @@ def name_here(queue: str) -> str:
 
 
 def is_alive(queue: str, name: str) -> bool:
-    """Tell whether a process that has received messages still lives, or a child of it.
+    """Tell whether a process that has received messages, or a child of it, is still alive.
 
     Parameters
     ----------

@@ -1,7 +1,7 @@
 """The messages of the embedded queue: each of them is a row, whose payload is JSON.
 
-A payload has headers, which say what to do with the message, and a body, which is the task's
-arguments and what shall follow the task. The format is Celery's message protocol, version 2:
+A payload has headers, which say what to do with the message, and a body, which holds the task's
+arguments and what should follow the task. The format is Celery's message protocol, version 2:
 https://docs.celeryq.dev/en/stable/internals/protocol.html
 """
 
@@ -74,7 +74,7 @@ class Message:
     kwargs : object
         The task's keyword arguments.
     embedded : dict
-        What shall follow the task: ``callbacks``, ``chain`` and ``chord``.
+        What should follow the task: ``callbacks``, ``chain`` and ``chord``.
     readable : bool
         Whether the body could be decoded.
     """
@@ -161,7 +161,7 @@ def _decompress(body: bytes, compression: str) -> bytes:
 
 
 def load_messages(engine: sa.Engine, *, timezone: str | None = None) -> pd.DataFrame:
-    """Load the messages of the embedded queue: those that wait, and those that were received.
+    """Load the messages of the embedded queue, both those that are waiting and those received.
 
     Parameters
     ----------
@@ -173,7 +173,7 @@ def load_messages(engine: sa.Engine, *, timezone: str | None = None) -> pd.DataF
     Returns
     -------
     pandas.DataFrame
-        One row a message, ordered by ``id``; a task that was retried has several.
+        One row for each message, ordered by ``id``; a task that was retried has several.
 
         ================================== =======================================================
         ``id``                             int64: the order of sending
@@ -220,12 +220,12 @@ def load_messages(engine: sa.Engine, *, timezone: str | None = None) -> pd.DataF
 
 
 def join_timings(results: pd.DataFrame, messages: pd.DataFrame) -> pd.DataFrame:
-    """Join results and messages, which gives the time that each task waited and ran.
+    """Join results and messages, to find out how long each task waited and ran.
 
     Neither table says when a task started. A worker receives a message a little before it starts
-    it: it may hold as many more as ``worker_prefetch_multiplier`` allows, and a message with an
-    ``eta`` until that moment. So ``waiting`` is a little too short and ``running`` too long
-    while a worker is busy.
+    the task: it may hold as many messages as ``worker_prefetch_multiplier`` allows, and it holds a
+    message with an ``eta`` until that moment. So while a worker is busy, ``waiting`` is a little
+    too short and ``running`` a little too long.
 
     Parameters
     ----------

@@ -1,8 +1,8 @@
-"""Payments: tasks with an effect, some of which may run twice without harm and some may not.
+"""Payments: tasks with an effect, some of which can safely run twice and some cannot.
 
-A worker that is started with this module notes which tasks it has begun, and gives a cold shutdown
-three seconds of grace. The results must be in a SQLite file, because the payments are beside them
-and are made in SQLite's words.
+A worker that is started with this module records which tasks it has begun, and allows three seconds
+for a cold shutdown. The results must be in a SQLite file, because the payments are stored in the
+same file, with SQLite's own SQL.
 """
 
 import time
@@ -45,7 +45,7 @@ def bank() -> Path:
 
 @app.task
 def pay(amount: int) -> None:
-    """Make a payment: run twice, the task makes two.
+    """Make a payment; a task that runs twice makes two.
 
     Parameters
     ----------
@@ -67,7 +67,7 @@ def pay_once(self: Task, amount: int) -> None:
 
 @app.task(bind=True, acks_late=True, reject_on_worker_lost=True)
 def pay_late(self: Task, amount: int) -> None:
-    """Do the same as `pay_once`, and acknowledge the message at the end and not before.
+    """Do the same as `pay_once`, but acknowledge the message only at the end.
 
     Parameters
     ----------

@@ -1,9 +1,8 @@
 """Plots of stored results that need no colour to be read, each with its text alternative.
 
-Every plot returns matplotlib's Axes. `text_alternative` gives its text, `show` puts both on the
-page. The colours are those of Okabe and Ito, https://jfly.uni-koeln.de/color/, which people with
-any kind of colour vision can tell apart; a hatch says the same again, and a dark edge makes light
-colours stand out from the page.
+Every plot returns matplotlib's Axes. `text_alternative` returns its text, and `show` displays both. The colours are those of Okabe and Ito, https://jfly.uni-koeln.de/color/, which people with
+any kind of colour vision can tell apart; a hatch repeats the same information, and a dark edge
+makes light colours stand out from the page.
 """
 
 import datetime as dt
@@ -103,14 +102,14 @@ def plot_timeline(timings: pd.DataFrame, *, last: int = 60, axes: Axes | None = 
     timings : pandas.DataFrame
         From `tutorial.messages.join_timings`.
     last : int
-        Draw so many tasks, those that were sent last.
+        How many tasks to draw: those that were sent last.
     axes : matplotlib.axes.Axes, optional
         Where to draw; by default on a figure of its own.
 
     Returns
     -------
     matplotlib.axes.Axes
-        Time is in seconds from the first sending.
+        Time is in seconds since the first task was sent.
 
     Raises
     ------
@@ -223,7 +222,7 @@ def text_alternative(axes: Axes) -> str:
     Returns
     -------
     str
-        Names, states and numbers of tasks, and no times: it is the same whenever the same is run.
+        Names, states and numbers of tasks, but no times: it is the same in every run.
 
     Raises
     ------
@@ -235,7 +234,7 @@ def text_alternative(axes: Axes) -> str:
 
 
 def show(axes: Axes) -> None:
-    """Put a plot on the notebook's page, and under it, for everybody, what it says in words.
+    """Display a plot in the notebook, with its description in words below it.
 
     Parameters
     ----------

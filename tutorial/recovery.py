@@ -1,11 +1,10 @@
 """Recovery: which tasks were lost with a worker that was killed, and how they come back.
 
-Three tables tell it. The queue keeps each message, invisible once it is received; beside it stands
-which process has received it (`tutorial.deliveries`); and a task that has ended has a result. So a
-task is lost if its last message was received by a process that is dead, and it has no result.
+Three tables show it. The queue keeps each message, invisible once it is received; a second table
+says which process has received it (`tutorial.deliveries`); and a task that has ended has a result.
+So a task is lost if its last message was received by a process that is dead, and it has no result.
 
-It is for the embedded queue only: RabbitMQ and Redis give back by themselves what no worker has
-acknowledged.
+It is for the embedded queue only: RabbitMQ and Redis redeliver what no worker has acknowledged.
 """
 
 import datetime as dt
@@ -62,20 +61,20 @@ def lost_tasks(
 ) -> pd.DataFrame:
     """Find the tasks that were lost with their workers, and change nothing.
 
-    Lost are tasks that a dead worker had received and not ended, whether it had begun them or not:
-    those without a row, and those whose row says ``STARTED``, ``RETRY`` or a state of their own. A
-    task whose pool process alone was killed is not lost: its row says ``FAILURE``, with a
+    A task is lost if a dead worker had received it and it has not ended, whether or not the worker
+    had begun it: it has no row, or its row says ``STARTED``, ``RETRY`` or a custom state. If only
+    the task's pool process was killed, the task is not lost: its row says ``FAILURE``, with a
     `WorkerLostError`.
 
-    Some things cannot be known, and then a task is left alone or found in vain:
+    Some things cannot be known, so a task may be missed, or reported by mistake:
 
-    - A task that ignores its result is never found, because no row can tell that it has ended.
-      Celery's own ``chord_unlock`` is, as long as the chord's body was not sent.
+    - A task that ignores its result is never found, because no row can show that it has ended.
+      Celery's own ``chord_unlock`` is found, as long as the chord's body has not been sent.
     - A task whose row was deleted by ``forget()``, or which raised `celery.exceptions.Ignore`,
-      is found if its worker is gone: nothing is left that says that it has ended. So is a message
-      that the worker refused and threw away, such as a pickle.
-    - A pool process can be killed after it has read a task and before it has told its worker so.
-      The worker goes on without that task, which is found when the worker has ended.
+      is reported if its worker is gone, because nothing shows any longer that it has ended. So is
+      a message that the worker refused and discarded, such as a pickle.
+    - A pool process can be killed after it has read a task but before it has reported this to its
+      worker. The worker goes on without that task, which is found once the worker has ended.
 
     Parameters
     ----------
@@ -84,30 +83,30 @@ def lost_tasks(
     queue : sqlalchemy.Engine
         The embedded queue, as `tutorial.broker.queue_engine` returns it.
     max_age : datetime.timedelta, optional
-        Only messages that were received in this time before now. By default the setting
-        ``result_expires``: of older tasks the results may have been deleted.
+        Only messages that were received within this time. By default the setting
+        ``result_expires``, because the results of older tasks may have been deleted.
     table, schema : str, optional
         The table of the results, as for `tutorial.results.load_results`.
 
     Returns
     -------
     pandas.DataFrame
-        One row a task, in the order of sending.
+        One row for each task, in the order of sending.
 
         ================================== =======================================================
         ``task_id``                        str
         ``name``                           category
         ``status``                         category; missing where there is no row
-        ``deliveries``                     int64: how often a worker has received the message; a
-                                           task with many may be what kills the workers
+        ``deliveries``                     int64: how many times a worker has received the
+                                           message; a task with many may be killing the workers
         ``received_at``                    datetime64[us, UTC]: the last time
         ================================== =======================================================
 
     Raises
     ------
     celery.exceptions.ImproperlyConfigured
-        If the queue is no SQLite file, or has no messages of the embedded queue; if the other
-        database holds no results.
+        If the queue is not a SQLite file or has no table of messages, or if the other database has
+        no table of results.
     TypeError, ValueError
         If an argument cannot be used.
     ConnectionError
@@ -135,16 +134,17 @@ def requeue_lost(
 ) -> int:
     """Put the messages of lost tasks back into the queue, where a worker will find them.
 
-    It may run at any time: beside workers, several times, and from several places at once, since
-    each message is put back by one of them. A lost task may have done its work, or half of it,
-    before its worker was killed. It is run again from its beginning, so it must be idempotent.
+    You can call it at any time: while workers are running, repeatedly, and from several processes
+    at once, since only one of them puts each message back. A lost task may have done all or half
+    of its work before its worker was killed. It runs again from the start, so it must be
+    idempotent.
 
     Parameters
     ----------
     engine, queue : sqlalchemy.Engine
         As for `lost_tasks`.
     task_ids : collection of str, optional
-        Only these, of those that are lost. By default all.
+        Put back only those of the lost tasks. By default all.
     max_age, table, schema : optional
         As for `lost_tasks`.
 

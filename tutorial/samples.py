@@ -1,4 +1,4 @@
-"""Values of many types that a task may want to return, for a look at what JSON makes of them."""
+"""Values of many types that a task might return, to show what JSON turns them into."""
 
 import uuid
 from datetime import datetime, timedelta
