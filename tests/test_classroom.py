@@ -126,6 +126,22 @@ def test_a_handout_overwrites_nothing(tmp_path: Path) -> None:
     assert not (COURSE / "handout").exists()
 
 
+def test_an_update_of_a_handout_keeps_all_work(tmp_path: Path) -> None:
+    for name in ("notebooks", "tutorial/commands"):
+        (tmp_path / name).mkdir(parents=True)
+    work = tmp_path / "notebooks" / "01-engine.ipynb"
+    old = tmp_path / "tutorial" / "commands" / "classroom.py"
+    mine = tmp_path / "workspaces" / "mine"
+    mine.parent.mkdir()
+    for path in (work, old, mine):
+        path.write_text("older")
+    classroom.handout(tmp_path)
+    assert work.read_text() == mine.read_text() == "older"
+    assert old.read_bytes() == Path(classroom.__file__).read_bytes()
+    added = tmp_path / "notebooks" / "00-start-here.ipynb"
+    assert added.read_bytes() == (COURSE / "notebooks" / added.name).read_bytes()
+
+
 def test_without_nbgrader_the_message_says_what_to_install(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -1,5 +1,7 @@
 """The settings of nbgrader, for the course's own student versions and for a class."""
 
+import os
+
 from nbconvert.preprocessors import ClearMetadataPreprocessor
 from nbgrader import preprocessors as steps
 
@@ -9,6 +11,8 @@ from tutorial.commands.grading.running import RunExercises
 c = get_config()  # noqa: F821  nbgrader defines it
 
 c.CourseDirectory.course_id = "celery-sql-results"
+if exchange := os.environ.get("NBGRADER_EXCHANGE"):  # jupyterhub_config.py names it
+    c.Exchange.root = exchange
 # What replaces the solution in an answer cell: Python code that does nothing and shows nothing.
 c.ClearSolutions.code_stub = {"python": "pass  # your code here"}
 # Seconds for a cell; a submission with an endless loop loses only this cell's points.

@@ -124,23 +124,38 @@ def handout(folder: Path) -> None:
     Parameters
     ----------
     folder : pathlib.Path
-        A folder that does not exist or is empty, outside the course.
+        A folder that does not exist or is empty, outside the course; or one that holds an older
+        copy. Notebooks that are there stay as they are, and everything else is renewed.
 
     Raises
     ------
     ClassroomError
-        If the folder holds files or lies in the course, or cannot be written to.
+        If the folder holds other files or lies in the course, or cannot be written to.
     """
     folder = folder.expanduser().resolve()
     if folder.is_relative_to(COURSE):
         raise ClassroomError(f"{folder} lies in the course itself: name a folder elsewhere.")
-    if folder.exists() and any(folder.iterdir()):
-        raise ClassroomError(f"{folder} is not empty: name a new folder.")
     try:
-        shutil.copytree(COURSE, folder, ignore=_not_handed_out, dirs_exist_ok=True)
+        if folder.exists() and any(folder.iterdir()) and not _is_handout(folder):
+            raise ClassroomError(f"{folder} is not empty: name a new folder.")
+        shutil.copytree(
+            COURSE, folder, ignore=_not_handed_out, copy_function=_renew, dirs_exist_ok=True
+        )
     except OSError as error:
         raise ClassroomError(f"{folder} cannot be written to: {error.strerror}.") from error
     print(f"The course without solutions is in {folder}.")
+
+
+def _is_handout(folder: Path) -> bool:
+    """Tell an older copy for learners from any other folder."""
+    classroom = folder / Path(__file__).resolve().relative_to(COURSE)
+    return classroom.is_file() and not (folder / SOURCES.relative_to(COURSE)).exists()
+
+
+def _renew(source: str, target: str) -> None:
+    """Copy a file, unless it is a notebook that a learner may have worked in."""
+    if not (target.endswith(".ipynb") and Path(target).exists()):
+        shutil.copy2(source, target)
 
 
 def _not_handed_out(folder: str, names: list[str]) -> set[str]:
