@@ -1,7 +1,7 @@
 """Inspects a table of results: what is wrong with it, what that leads to, and what to do.
 
 ``python -m tutorial inspect URL`` does the same in a terminal. An inspection only reads. It never
-unpickles, takes bounded time on a table of any size, and shows no stored value.
+unpickles, takes a limited time on a table of any size, and shows no stored value.
 """
 
 import datetime as dt
@@ -55,7 +55,7 @@ class Report:
         What was inspected, without user and password.
     inspected_at : datetime.datetime
     summary : dict
-        What is known of the whole table, such as the version of Celery that made it.
+        What is known about the whole table, such as the version of Celery that made it.
     findings : list of Finding
         The most severe first; each has ``check``, ``severity``, ``title``, ``evidence``,
         ``leads_to``, ``to_do`` and ``chapter``.

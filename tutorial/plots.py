@@ -1,8 +1,9 @@
 """Plots of stored results that need no colour to be read, each with its text alternative.
 
-Every plot returns matplotlib's Axes. `text_alternative` returns its text, and `show` displays both. The colours are those of Okabe and Ito, https://jfly.uni-koeln.de/color/, which people with
-any kind of colour vision can tell apart; a hatch repeats the same information, and a dark edge
-makes light colours stand out from the page.
+Every plot returns matplotlib's Axes. `text_alternative` returns its text, and `show` displays both.
+The colours are those of Okabe and Ito, https://jfly.uni-koeln.de/color/, which people with any kind
+of colour vision can tell apart; a hatch repeats the same information, and a dark edge makes light
+colours stand out from the page.
 """
 
 import datetime as dt

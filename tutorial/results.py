@@ -62,11 +62,11 @@ def load_results(
     schema: str | None = None,
     progress: bool = True,
 ) -> pd.DataFrame:
-    """Load the stored results of tasks: one row a task, ordered by ``id``.
+    """Load the stored results of tasks: one row for each task, ordered by ``id``.
 
-    It reads and does nothing else: the right to SELECT is enough. A row that cannot be decoded
-    loses no other row, and no stored byte is ever unpickled: plain values of the pickles that
-    Celery stored until 5.6 are read without running anything.
+    It only reads, so the right to SELECT is enough. A row that cannot be decoded does not affect
+    the others, and nothing is ever unpickled: plain values are read from the pickles that Celery
+    stored until 5.6 without running anything.
 
     A table of django-celery-results is read too, with ``table="django_celery_results_taskresult"``.
     What it keeps only as a repr stays text, and is listed in ``undecodable``.
@@ -76,7 +76,7 @@ def load_results(
     engine : sqlalchemy.Engine
         For example what `tutorial.database.make_engine` returns.
     columns : sequence of str, optional
-        The columns to load, of `RESULT_COLUMNS`; by default all. Fewer are quicker.
+        Which of the `RESULT_COLUMNS` to load; by default all. Fewer columns are quicker.
     status, name : str or collection of str, optional
         Only tasks in these states, or of these names.
     since, until : str, datetime or date, optional
@@ -87,12 +87,12 @@ def load_results(
         False leaves ``args``, ``kwargs``, ``result``, ``children`` and ``stamps`` as stored bytes.
     serializer : {"json", "msgpack", "yaml", "pickle"}, optional
         Celery's setting ``result_serializer``. By default JSON, and a value that may be in another
-        format is not decoded. Name it if it was msgpack: its small numbers are single bytes, of
-        which some are JSON's digits too, and only other columns of the table can tell.
+        format is not decoded. Pass "msgpack" if that was the setting: its small numbers are single
+        bytes, some of which are also digits in JSON, and only other columns can tell them apart.
     timezone : str, optional
-        The time zone in which ``date_done`` was written. By default UTC, and on PostgreSQL the
-        zone of the session, because PostgreSQL converts to that when Celery stores a result. Until
-        5.2, Celery stored UTC there too: pass "UTC" for such a table.
+        The time zone in which ``date_done`` was written. By default UTC; on PostgreSQL the zone of
+        the session, because PostgreSQL converts to that zone when Celery stores a result. Up to
+        5.2, Celery stored UTC on PostgreSQL too: pass "UTC" for such a table.
     table, schema : str, optional
         As in Celery's settings ``database_table_names`` and ``database_table_schemas``.
     progress : bool
@@ -101,16 +101,17 @@ def load_results(
     Returns
     -------
     pandas.DataFrame
-        The columns are always these; one that the table lacks is empty.
+        The columns are always the same; a column that the table lacks is empty.
 
         ============================================ ============================================
-        ``id``                                       int64: the order of the first storing. Int64
-                                                     if some are missing, str if some are text
+        ``id``                                       int64: the order in which tasks were first
+                                                     stored. Int64 if some are missing, str if
+                                                     some are text
         ``task_id``, ``traceback``                   str
         ``name``, ``worker``, ``queue``              category
         ``status``                                   category, in the order of a task's life
-        ``args``, ``kwargs``, ``result``             object: the decoded values. Equal ones can be
-                                                     one and the same object: copy it to change it
+        ``args``, ``kwargs``, ``result``             object: the decoded values. Equal values can be
+                                                     the same object: copy it before you change it
         ``children``, ``stamps``                     object, as Celery stores them
         ``exception``                                category: the type of the stored exception
         ``date_done``                                datetime64[us, UTC]
@@ -120,21 +121,21 @@ def load_results(
         ============================================ ============================================
 
         What cannot be decoded stays as the stored bytes, or is NaT in ``date_done``. A time that
-        the clocks of its zone show twice, or never, is listed there too: it is taken for the first
-        of both, or for the moment of the change.
+        occurs twice or never in its zone, because the clocks are changed, is also listed in
+        ``undecodable``: it is read as the first of the two, or as the moment of the change.
 
     Raises
     ------
     ValueError, TypeError
-        If an argument cannot be used, or if there is no table of the name that was given.
+        If an argument cannot be used, or if there is no table with the given name.
     ConnectionError
         If the database cannot be read.
 
     Warns
     -----
     UserWarning
-        If there is no file or no table yet, because no result was ever stored; or if some columns
-        may not be read. The frame has no rows, or nothing in those columns.
+        If there is no file or no table yet, because no result has been stored; the frame then has
+        no rows. Or if some columns may not be read; these columns are then empty.
     """
     tasks = Table(engine, table, schema, timezone)
     tasks.only(status, name, since, until)
@@ -174,7 +175,7 @@ def iter_results(
     ----------
     engine : sqlalchemy.Engine
     chunksize : int
-        The greatest number of rows in a piece.
+        The largest number of rows in a piece.
     columns, status, name, since, until, limit, decode, serializer, timezone, table, schema
         As for `load_results`.
 
@@ -217,7 +218,7 @@ def count_results(
     table: str = TASK_TABLE,
     schema: str | None = None,
 ) -> pd.Series:
-    """Count tasks in the database, which is quicker than to load them and then count.
+    """Count tasks in the database, which is quicker than loading and then counting them.
 
     Parameters
     ----------
@@ -274,16 +275,16 @@ def load_groups(
     ----------
     engine : sqlalchemy.Engine
     timezone, table, schema : str, optional
-        As for `load_results`. Until 5.3, Celery saved the times of groups in UTC on PostgreSQL
+        As for `load_results`. Up to 5.3, Celery saved the times of groups in UTC on PostgreSQL
         too: pass "UTC" for such a table. A table of django-celery-results is read too, with
         ``table="django_celery_results_groupresult"``.
 
     Returns
     -------
     pandas.DataFrame
-        One row a group: ``group_id`` (str), ``date_done`` (UTC; when it was saved), ``task_ids``
-        (object: a list, or the stored bytes) and ``undecodable``. ``explode("task_ids")`` makes
-        one row a task of it.
+        One row for each group: ``group_id`` (str), ``date_done`` (UTC; when it was saved),
+        ``task_ids`` (object: a list, or the stored bytes) and ``undecodable``.
+        ``explode("task_ids")`` turns it into one row for each task.
 
     Raises
     ------

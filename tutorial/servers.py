@@ -27,8 +27,8 @@ class ServerError(RuntimeError):
 class Server:
     """A database server or a broker, or our part of a shared one, which ends with this process.
 
-    Behind it is a second process, `tutorial.processes.server`, which starts the server, and removes
-    it and its files as soon as this process or this object is gone.
+    A second process, `tutorial.processes.server`, starts the server, and removes it and its files
+    as soon as this process or this object is gone.
 
     Parameters
     ----------
@@ -101,13 +101,13 @@ class Server:
         Raises
         ------
         ServerError
-            As at the beginning; or if the server is not ours to start.
+            As when it was made; or if the server is not private.
         """
         self._order("start")
         return self
 
     def stop(self) -> None:
-        """Stop a private server in order; what it holds is there again after `start`."""
+        """Shut a private server down cleanly; its data is there again after `start`."""
         self._order("stop")
 
     def kill(self) -> None:
@@ -126,7 +126,7 @@ class Server:
         return self.start()
 
     def close(self) -> None:
-        """End it for good: a private server with all its files, or our part of a shared one."""
+        """Remove it for good: a private server with all its files, or our part of a shared one."""
         self._child.close()
 
     def __enter__(self) -> Self:
@@ -151,7 +151,7 @@ def postgresql(*, private: bool = False, host: str = "127.0.0.1") -> Server:
     Parameters
     ----------
     private : bool
-        Whether to start a server even if the environment names one: to stop or to kill it.
+        Whether to start a server even if the environment names one, so that you can stop it.
     host : str
         The address of this machine at which a private server listens.
 
@@ -186,12 +186,12 @@ def rabbitmq() -> Server:
 
 
 def flower() -> Server:
-    """Start Flower, a monitor in the browser, on the broker that the environment names at the time.
+    """Start Flower, a monitor in the browser, for the broker that the environment names now.
 
     Returns
     -------
     Server
-        Its `url` is to open in a browser, and holds the password that Flower asks for.
+        Open its `url` in a browser; it holds the password that Flower asks for.
 
     Raises
     ------

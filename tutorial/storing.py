@@ -1,8 +1,8 @@
-"""What happens to a result that the database does not take: tried again, or refused with its cause.
+"""What happens to a result that cannot be stored: it is tried again, or refused with its cause.
 
 A database that is away comes back, so trying again helps. A result that does not fit into its
-column, or whose text the database does not allow, is refused each time. Celery's own backend treats
-both alike: it tries again, and then gives up.
+column, or whose text the database does not allow, is refused every time. Celery's own backend
+treats both alike: it tries again, and then gives up.
 """
 
 import os
@@ -34,11 +34,11 @@ _failed = threading.local()  # its errors are those of the operation that this t
 
 
 class StoringBackend(DatabaseBackend):
-    """Celery's database backend, which tells a refused result from a database that is away.
+    """Celery's database backend, but it tells a refused result from a database that is away.
 
     A refused return value becomes ``FAILURE`` with a `celery.exceptions.BackendStoreError` that
-    names the cause, at once. The row of a failed task is stored with what the database takes of
-    its text.
+    names the cause, at once. The row of a failed task is stored with as much of its text as the
+    database accepts.
 
     A worker's main process stores what its pool cannot: that a task ran too long, or that its
     process was killed. It does not wait for the database, because it must answer the broker
@@ -206,7 +206,7 @@ class _MainProcess:
         return os.getpid() == self.pid and not current_task
 
     def store_later(self, task_id: str, store: Callable[..., Any], delay: float = 0.1) -> None:
-        """Store a result as soon as the database takes it, but do not wait for that."""
+        """Store a result as soon as the database accepts it, but do not wait for that."""
         logger.warning("The result of task %s will be stored when the database is back.", task_id)
         self.kept[task_id] = store
         self.timer.call_after(delay, self.try_again, (task_id, delay))
@@ -220,7 +220,7 @@ class _MainProcess:
                 self.store_later(task_id, store, min(2 * delay, 10))
 
     def store_rest(self) -> None:
-        """Try the last time, when the worker ends."""
+        """Try one last time, when the worker ends."""
         for task_id, store in self.kept.items():
             try:
                 store(max_retries=3)

@@ -25,7 +25,7 @@ app.config_from_object("tutorial.celeryconfig")
 
 @before_task_publish.connect
 def note_sending_time(headers: dict[str, Any], **_: Any) -> None:
-    """Write the time of sending into the message; neither Celery nor the queue keeps it.
+    """Write the time of sending into the message, since neither Celery nor the queue records it.
 
     Parameters
     ----------
@@ -40,9 +40,9 @@ def store_until_it_works(instance: Any, conf: Settings, **_: Any) -> None:
     """Let a worker of this app keep a result until the database is back.
 
     Celery gives up after four tries, which a full disk uses up in a moment. Then it records a task
-    that has succeeded as FAILURE, with a ``BackendStoreError``, as soon as the database lets it.
-    Other programs keep that limit: whoever asks for a result wants an error soon. A result that
-    the database refuses for ever is another matter, see `tutorial.storing`.
+    that has succeeded as FAILURE, with a ``BackendStoreError``, as soon as the database allows it.
+    Other programs keep that limit: a client that asks for a result wants to see an error soon. For
+    a result that the database refuses every time, see `tutorial.storing`.
 
     Parameters
     ----------
@@ -61,11 +61,11 @@ def store_until_it_works(instance: Any, conf: Settings, **_: Any) -> None:
 
 @celeryd_init.connect
 def end_with_terminal(instance: Any, **_: Any) -> None:
-    """Let a worker of this app that was started in a terminal end when the terminal is closed.
+    """Make a worker of this app that was started in a terminal end when the terminal is closed.
 
-    Celery does so only while the worker writes to the terminal. Where its output goes to a file,
-    the hang-up restarts it, and it lives on without the terminal. A worker that was started
-    with ``nohup``, or by a service manager, is left alone.
+    Celery ends it only if the worker writes to the terminal. If its output goes to a file, the
+    hang-up restarts it, and it lives on without the terminal. A worker that was started with
+    ``nohup``, or by a service manager, is not affected.
 
     Parameters
     ----------
@@ -137,7 +137,7 @@ def nap(seconds: float) -> float:
 
 @app.task(bind=True, track_started=True)
 def count_to(self: Task, n: int, pause: float = 0.0) -> int:
-    """Count, and say how far it is: a task that stores a state of its own, ``PROGRESS``.
+    """Count, and report how far it is: a task that stores a custom state, ``PROGRESS``.
 
     Parameters
     ----------
@@ -165,7 +165,7 @@ def count_to(self: Task, n: int, pause: float = 0.0) -> int:
     retry_jitter=False,  # for the same waits at each run; where many tasks retry, leave it on
 )
 def fetch(self: Task, failures: int) -> str:
-    """Ask a server that is not always there: a task that is tried again, at most twice.
+    """Ask a server that is not always there: a task that is retried at most twice.
 
     Parameters
     ----------
@@ -271,7 +271,7 @@ def count_rises(file: str, share: str) -> dict[str, int]:
 
 @app.task
 def merge_counts(counts: list[dict[str, int]]) -> dict[str, int]:
-    """Add counts up, word by word.
+    """Add up counts, word by word.
 
     Parameters
     ----------

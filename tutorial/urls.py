@@ -1,4 +1,4 @@
-"""URLs of databases and brokers. An error names what is wrong, and no part of a password."""
+"""URLs of databases and brokers. An error names what is wrong, but no part of a password."""
 
 import inspect
 import re
@@ -12,7 +12,7 @@ from celery.exceptions import ImproperlyConfigured
 
 
 def scheme(url: str) -> str:
-    """Name the scheme of a URL; without :// the text can be anything, also a password.
+    """Name the scheme of a URL; without :// the text can be anything, even a password.
 
     Parameters
     ----------
@@ -69,7 +69,7 @@ def address(url: sa.URL) -> str:
 
 
 def check_text(url: str) -> None:
-    """Refuse the text of a URL that programs read in different ways, some with half a password.
+    """Refuse a URL that programs read in different ways, some of them with half a password.
 
     Parameters
     ----------
@@ -93,7 +93,7 @@ def check_text(url: str) -> None:
 
 
 def usable_url(url: sa.URL | str) -> sa.URL:
-    """Read a database URL, and check that its dialect and its driver are there and take it.
+    """Read a database URL, and check that its dialect and its driver exist and accept it.
 
     Parameters
     ----------
@@ -107,7 +107,7 @@ def usable_url(url: sa.URL | str) -> sa.URL:
     ------
     celery.exceptions.ImproperlyConfigured
         If SQLAlchemy cannot read the URL or does not know its scheme, if the driver is not
-        installed, or if it does not take the URL's options.
+        installed, or if it does not accept the URL's options.
     """
     if isinstance(url, str):
         check_text(url)
@@ -193,7 +193,7 @@ def shared_url(url: str) -> sa.URL:
     Raises
     ------
     celery.exceptions.ImproperlyConfigured
-        If it names a database in memory, or a file that is somewhere else for each process, or as
+        If it names a database in memory, or a file that is a different one for each process, or as
         `usable_url` does.
     """
     read = usable_url(url)

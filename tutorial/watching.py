@@ -93,7 +93,7 @@ SELECT {LAST_ID} - coalesce(max(id), 0) FROM {TASK_TABLE}"""
 
 
 def watch(engine: sa.Engine, *, longest: int = 60, kept: int = 2 * 24 * 60) -> pd.Series:
-    """Ask the alarms of a table of results.
+    """Run the alarms on a table of results.
 
     Parameters
     ----------

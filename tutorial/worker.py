@@ -43,36 +43,35 @@ class WorkerStartError(RuntimeError):
 class Worker:
     """A ``celery worker`` in the background, which ends with this process at the latest.
 
-    It is a process with a session of its own, so that the *Interrupt* button does not reach it.
-    Starting a second one of the same name in the same process replaces the first.
+    It is a process in its own session, so the *Interrupt* button does not reach it. Starting a
+    second worker with the same name in the same process replaces the first.
 
     Parameters
     ----------
     app : str, module or celery.Celery
         The name of the module that holds the Celery app, as after ``celery -A``; or that module;
-        or the app itself, if it stands in a module that the worker can import.
+        or the app itself, if it is in a module that the worker can import.
     concurrency : int
         The number of tasks that run at once, at least 1: processes, or threads with
         ``pool="threads"``.
     pool : str
         ``"prefork"``, ``"threads"`` or ``"solo"``. On Windows the default is ``"threads"``.
     queues : str or iterable of str
-        The queues to serve: several names, or one text with commas between them.
+        The queues to serve: several names, or one string with commas between them.
     hostname : str
         The node name. Two workers at once need two names.
     beat : bool
-        Whether ``celery beat`` runs beside the pool; one worker of a broker may have it. Not on
-        Windows.
+        Whether to run ``celery beat`` as well; only one worker of a broker should. Not on Windows.
     loglevel : str
         ``"debug"``, ``"info"``, ``"warning"`` or ``"error"``.
     logfile : path, optional
         Where the worker's output goes; by default ``logs/<hostname>.log`` in the workspace. A
-        relative path starts at the folder in which this process is working now.
+        relative path starts at this process's current folder.
 
     Raises
     ------
     TypeError, ValueError
-        If an argument is none of these.
+        If an argument is not one of these.
 
     Examples
     --------
@@ -126,7 +125,8 @@ class Worker:
         ------
         WorkerStartError
             If the process ends before it is ready, with its exit code and the end of its log; if
-            it is late; or if another process runs a worker of this name in the same workspace.
+            it is not ready in time; or if another process is running a worker with this name in
+            the same workspace.
         """
         seconds("timeout", timeout)
         if self.hostname in _running:
@@ -203,12 +203,12 @@ class Worker:
     # Ending
 
     def stop(self, timeout: float = 10) -> None:
-        """Stop the worker: it finishes the tasks that run, and gives the others back.
+        """Stop the worker: it finishes the tasks that it is running, and gives the others back.
 
         Parameters
         ----------
         timeout : float
-            After how many seconds it is killed.
+            After how many seconds to kill it.
         """
         seconds("timeout", timeout)
         try:
@@ -263,7 +263,7 @@ class Worker:
 
     @property
     def returncode(self) -> int | None:
-        """The exit code: None while it runs, negative for the signal that killed it."""
+        """The exit code: None while it is running, negative for the signal that killed it."""
         return self._child.returncode if self._child else None
 
     @property
@@ -283,7 +283,7 @@ class Worker:
         Parameters
         ----------
         tail : int, optional
-            Only so many lines from the end.
+            Return only this many lines from the end.
 
         Returns
         -------

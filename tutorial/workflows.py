@@ -1,6 +1,6 @@
 """Workflows (chains, groups, chords): results as they come, a progress bar, and the tree of tasks.
 
-Celery's names for these are in https://docs.celeryq.dev/en/stable/userguide/canvas.html
+For the terms, see https://docs.celeryq.dev/en/stable/userguide/canvas.html
 """
 
 import sys
@@ -43,7 +43,7 @@ def as_completed(
 ) -> Iterator[AsyncResult]:
     """Yield the results of a group in the order in which its tasks end, however they end.
 
-    One query asks for all tasks that are still open, where Celery would send one for each.
+    A single query asks about all unfinished tasks, whereas Celery would send one for each.
 
     Parameters
     ----------
@@ -54,7 +54,7 @@ def as_completed(
     timeout : float
         Seconds to wait at most, for all tasks together.
     interval : float
-        Seconds between two looks into the table.
+        Seconds between two checks of the table.
     table, schema : str, optional
         As in Celery's settings ``database_table_names`` and ``database_table_schemas``, which are
         the default.
@@ -104,8 +104,8 @@ def show_progress(
 ) -> None:
     """Draw a progress bar until all tasks of a group have ended, and count how they ended.
 
-    The bar is a line of text on standard output, without times: what is left on the page is the
-    same at each run.
+    The bar is a line of text on standard output, without times, so that the output is the same in
+    every run.
 
     Parameters
     ----------
@@ -143,9 +143,9 @@ def load_workflows(
 ) -> pd.DataFrame:
     """Put the trees of workflows together, from the queue's messages and the stored results.
 
-    The result table alone cannot do it: a task's row does not say what it belongs to. A message
-    says which task sent it, to which group it belongs, and what shall follow: the rest of its
-    chain, and the body of its chord. So tasks that were never sent are found too.
+    The table of results is not enough, because a task's row does not say what it belongs to. A
+    message says which task sent it, to which group it belongs, and what should follow: the rest of
+    its chain, and the body of its chord. So tasks that were never sent are found too.
 
     Parameters
     ----------
@@ -159,13 +159,13 @@ def load_workflows(
     Returns
     -------
     pandas.DataFrame
-        One row a task, by ``workflow``, ``step`` and the order of sending. Celery's own
-        ``chord_unlock`` tasks are left out.
+        One row for each task, ordered by ``workflow``, ``step`` and the order of sending. Celery's
+        own ``chord_unlock`` tasks are left out.
 
         ================================== =======================================================
-        ``workflow``                       int64: tasks of one number belong together; workflows
-                                           are numbered from 1 in the order of sending
-        ``step``                           int64: 1 for the tasks that wait for no other
+        ``workflow``                       int64: tasks with the same number belong together;
+                                           numbered from 1 in the order of sending
+        ``step``                           int64: 1 for the tasks that wait for no other task
         ``task_id``                        str
         ``name``                           category
         ``status``                         category; missing while there is no result
@@ -236,7 +236,7 @@ class _Trees:
         self.after: dict[str, dict[str, None]] = {}  # the inner one is a set that keeps its order
 
     def add(self, message: Message) -> None:
-        """Take in a message: its task, who sent it, and what shall follow."""
+        """Add a message: its task, which task sent it, and what should follow."""
         headers = message.headers
         task_id, parent_id = headers["id"], headers.get("parent_id")
         if headers["task"] == UNLOCK:  # the parent of a chord's body, which follows the header
@@ -249,7 +249,7 @@ class _Trees:
         self._plan_rest(task_id, message.embedded)
 
     def _plan_rest(self, task_id: str, options: dict[str, Any]) -> None:
-        """Note what shall follow a task: the rest of its chain, callbacks, its chord's body."""
+        """Note what should follow a task: the rest of its chain, callbacks, its chord's body."""
         ends = [task_id]
         for signature in reversed(options.get("chain") or []):  # the next one stands last
             ends = self._plan(signature, ends)

@@ -1,8 +1,8 @@
 """The workspace: the folder that holds the results, the queue and the logs.
 
 The environment variable ``TUTORIAL_HOME`` names it, for this package, for ``celery`` in a terminal
-and for every worker process alike. The course marks the folders that it has made, and moves or
-deletes nothing in any other.
+and for every worker process alike. The course marks the folders that it has made, and moves and
+deletes nothing in any other folder.
 """
 
 import os
@@ -76,12 +76,12 @@ def home() -> Path:
 
 
 def lack_of_space() -> str:
-    """Say that the disk is full; Celery and SQLite name the cause only in a log that is full too.
+    """Report a full disk; Celery and SQLite name the cause only in a log, which is full too.
 
     Returns
     -------
     str
-        A sentence, or nothing if there is room.
+        A sentence, or an empty string if there is room.
     """
     free = shutil.disk_usage(home()).free
     if free >= ENOUGH:
@@ -97,9 +97,9 @@ def open_workspace(name: str) -> Path:
 
     The folder is ``workspaces/<name>`` in the course's folder, or ``TUTORIAL_HOME`` if the
     environment sets it. If that folder holds files that are not the course's, they are left
-    alone, and the workspace is a new folder inside it. A notebook that runs beside another one on
-    the same folder also gets a numbered folder inside it. What an earlier run left is kept,
-    once, in ``previous``. A second call in the same kernel changes nothing.
+    alone, and the workspace is a new folder inside it. A notebook that runs at the same time as
+    another one in the same folder gets a numbered folder inside it. What the previous run left is
+    kept in ``previous``. A second call in the same kernel changes nothing.
 
     Parameters
     ----------
@@ -150,7 +150,7 @@ def open_workspace(name: str) -> Path:
 
 
 def is_workspace(folder: Path) -> bool:
-    """Tell a workspace from any other folder: the course has marked it when it was empty.
+    """Tell a workspace from any other folder: the course marked it when it was empty.
 
     Parameters
     ----------
@@ -196,7 +196,7 @@ def workspaces(parent: Path) -> list[Path]:
     Returns
     -------
     list of pathlib.Path
-        A workspace inside another one, of a notebook that ran beside it, comes before that.
+        A workspace inside another one comes before the outer one.
     """
     first = [folder for folder in (parent / OWN_FOLDER, parent) if is_workspace(folder)]
     beside = {folder: sorted(filter(is_workspace, folder.glob("beside-*"))) for folder in first}
