@@ -14,10 +14,11 @@ import pytest
 import sqlalchemy as sa
 from celery import Celery
 from processes import PATIENCE, few, needs_fork, python, survivors
+from stored_results import make_app
 
 from tutorial import servers
 from tutorial.broker import BROKER_VARIABLE
-from tutorial.database import RESULT_BACKEND_VARIABLE
+from tutorial.database import RESULT_BACKEND_VARIABLE, make_engine
 from tutorial.servers import Server, ServerMissing
 
 pytestmark = needs_fork
@@ -156,17 +157,35 @@ def modules(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def urls(broker: Server, database: Server) -> dict[str, str]:
-    return {BROKER_VARIABLE: broker.url, RESULT_BACKEND_VARIABLE: f"db+{database.url}"}
+def urls(broker: Server, database: Server, role: str = "") -> dict[str, str]:
+    url = role or database.url
+    return {BROKER_VARIABLE: broker.url, RESULT_BACKEND_VARIABLE: f"db+{url}"}
+
+
+def worker_role(database: Server) -> str:
+    """Return the URL of a new role that may store results only, and whose zone is not UTC."""
+    make_app(database.url).backend.ResultSession().close()  # the owner makes the tables
+    engine = make_engine(database.url)
+    with engine.begin() as connection:
+        for statement in (
+            "CREATE ROLE worker LOGIN PASSWORD 'of-the-role'",
+            "GRANT SELECT, INSERT, UPDATE, DELETE ON celery_taskmeta, celery_tasksetmeta TO worker",
+            "GRANT USAGE ON SEQUENCE task_id_sequence, taskset_id_sequence TO worker",
+            "ALTER ROLE worker SET timezone TO 'America/New_York'",
+        ):
+            connection.execute(sa.text(statement))
+    engine.dispose()
+    url = sa.make_url(database.url).set(username="worker", password="of-the-role")
+    return url.render_as_string(hide_password=False)
 
 
 def argued(code: str, *arguments: float) -> str:
     return f"import sys; sys.argv = {['', *map(str, arguments)]}\n{code}"
 
 
-def no_password(server: Server, folder: Path) -> None:
+def no_password(url: str, folder: Path) -> None:
     """See that the server's password stands in no file that the workers wrote."""
-    password = sa.make_url(server.url).password
+    password = sa.make_url(url).password
     assert password
     written = "".join(path.read_text() for path in folder.rglob("*.log"))
     assert written
@@ -216,11 +235,13 @@ def test_killed_workers_lose_nothing_of_ten_thousand_tasks(kind: str, modules: P
 
 
 @contextmanager
-def under_load(modules: Path, broker: Server, database: Server) -> Iterator[subprocess.Popen[str]]:
+def under_load(
+    modules: Path, broker: Server, database: Server, role: str = ""
+) -> Iterator[subprocess.Popen[str]]:
     environment = os.environ | {
         "TUTORIAL_HOME": str(modules),
         "PYTHONPATH": f"{modules}{os.pathsep}{os.environ.get('PYTHONPATH', '')}",
-        **urls(broker, database),
+        **urls(broker, database, role),
     }
     client = subprocess.Popen(
         [sys.executable, "-c", argued(RESTARTS, 400)],
@@ -240,14 +261,15 @@ def under_load(modules: Path, broker: Server, database: Server) -> Iterator[subp
 @pytest.mark.slow
 def test_a_restart_of_the_database_under_load_loses_nothing(modules: Path) -> None:
     with start("redis") as broker, start("postgresql", private=True) as database:
-        with under_load(modules, broker, database) as client:
+        role = worker_role(database)
+        with under_load(modules, broker, database, role) as client:
             for _ in range(2):
                 database.restart()
                 time.sleep(0.3)
             database.kill()
             database.start()
             assert client.communicate(timeout=PATIENCE)[0] == "400\n"
-        no_password(database, modules)
+        no_password(role, modules)
 
 
 @pytest.mark.slow  # chapter 13 shows it
@@ -256,7 +278,7 @@ def test_a_restart_of_the_broker_under_load_loses_nothing(modules: Path) -> None
         with under_load(modules, broker, database) as client:
             broker.restart()
             assert client.communicate(timeout=PATIENCE)[0] == "400\n"
-        no_password(broker, modules)
+        no_password(broker.url, modules)
 
 
 @pytest.mark.slow
@@ -287,7 +309,7 @@ def test_a_connection_that_is_cut_in_the_middle_of_a_task(modules: Path) -> None
             **urls(broker, database),
         )
         assert done.stdout == "done True\n", done.stderr
-        no_password(database, modules)
+        no_password(database.url, modules)
 
 
 WRONG = """
