@@ -69,7 +69,7 @@ ANSWERS = {
                 "the rows have changed"
             ),
             "with results.begin() as connection:\n"
-            "    connection.execute(sa.text('DROP TABLE celery_taskmeta'))": "there is no table",
+            "    connection.execute(sa.text('DROP TABLE celery_taskmeta'))": "taskmeta is gone",
         },
         right=[MIGRATE, CELERY + MIGRATE],
     ),
