@@ -73,18 +73,22 @@ def fails_with(name: str) -> Callable[[sa.Engine], None]:
     return put(status="FAILURE", result=json.dumps(error).encode())
 
 
-def shift(engine: sa.Engine, seconds: int, where: str = "id > 0") -> None:
+def shift(
+    engine: sa.Engine, seconds: int, where: str = "id > 0", table: str = "celery_taskmeta"
+) -> None:
     """Move the dates of some rows."""
     later = {
         "sqlite": f"strftime('%Y-%m-%d %H:%M:%f', date_done, '{seconds} seconds') || '000'",
         "postgresql": f"date_done + interval '{seconds} seconds'",
         "mariadb": f"date_done + INTERVAL {seconds} SECOND",
     }[kind_of(engine)]
-    run(engine, f"UPDATE celery_taskmeta SET date_done = {later} WHERE {where}")
+    run(engine, f"UPDATE {table} SET date_done = {later} WHERE {where}")
 
 
-def moved(seconds: int, where: str = "id > 0") -> Callable[[sa.Engine], None]:
-    return lambda engine: shift(engine, seconds, where)
+def moved(
+    seconds: int, where: str = "id > 0", table: str = "celery_taskmeta"
+) -> Callable[[sa.Engine], None]:
+    return lambda engine: shift(engine, seconds, where, table)
 
 
 def both(*spoils: Callable[[sa.Engine], None]) -> Callable[[sa.Engine], None]:
@@ -167,8 +171,24 @@ def queued(engine: sa.Engine) -> None:
         connection.SimpleQueue("celery").put({"x": 1})
 
 
+DROPS = "CREATE TRIGGER drops BEFORE INSERT ON celery_taskmeta FOR EACH ROW"
+SPOILING_TRIGGERS = {
+    "sqlite": [f"{DROPS} BEGIN SELECT RAISE(IGNORE); END"],
+    "postgresql": [
+        "CREATE FUNCTION drops() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END'",
+        f"{DROPS} EXECUTE FUNCTION drops()",
+    ],
+    "mariadb": [f"{DROPS} SET NEW.result = NULL"],
+}
+
+
+def triggered(engine: sa.Engine) -> None:
+    run(engine, *SPOILING_TRIGGERS[kind_of(engine)])
+
+
 BEFORE = 3 * 86_400  # seconds
 NEWER = ("5.6.3", "5.7.0")
+CAPITALS = ("id", "task_id", "status", "date_done", "retries")
 DETAILS = dict.fromkeys(("name", "args", "kwargs", "worker", "queue"))
 
 SPOILS = {
@@ -357,6 +377,23 @@ SPOILS = {
     "a table without its sequence": Spoil(
         sql("DROP SEQUENCE task_id_sequence"), {"sequence-behind"}, kinds=("postgresql",)
     ),
+    "a sequence that ends": Spoil(
+        sql("ALTER SEQUENCE task_id_sequence MAXVALUE 100000"),
+        {"sequence-ends"},
+        kinds=SERVERS,
+        versions=("5.2.7", "5.4.0", *NEWER),
+    ),
+    "a sequence that ends soon": Spoil(
+        sql("ALTER SEQUENCE task_id_sequence MAXVALUE 50"),
+        {"sequence-ends", "ids-run-out"},
+        kinds=("postgresql",),
+    ),
+    "a sequence that begins again": Spoil(
+        sql("ALTER SEQUENCE task_id_sequence CYCLE"),
+        {"sequence-cycles"},
+        kinds=SERVERS,
+        versions=("5.2.7", "5.4.0", *NEWER),
+    ),
     "few ids left": Spoil(
         both(
             put(id=2_000_000_000),
@@ -366,6 +403,22 @@ SPOILS = {
             ),
         ),
         {"ids-run-out"},
+        kinds=("postgresql",),
+    ),
+    "columns in capitals": Spoil(
+        sql(*(f"ALTER TABLE celery_taskmeta RENAME COLUMN {n} TO {n.upper()}" for n in CAPITALS)),
+        set(),
+        kinds=("sqlite", "mariadb"),
+    ),
+    "columns in quoted capitals": Spoil(
+        sql(*(f'ALTER TABLE celery_taskmeta RENAME {n} TO "{n.upper()}"' for n in CAPITALS)),
+        {"capital-names"},
+        kinds=("postgresql",),
+    ),
+    "a trigger that drops rows": Spoil(triggered, {"triggers"}),
+    "a rule that drops rows": Spoil(
+        sql("CREATE RULE drops AS ON INSERT TO celery_taskmeta DO INSTEAD NOTHING"),
+        {"triggers"},
         kinds=("postgresql",),
     ),
     "an unlogged table": Spoil(
@@ -415,6 +468,10 @@ SPOILS = {
     # What belongs to it
     "a group that is none": Spoil(
         sql("UPDATE celery_tasksetmeta SET result = 'x'"), {"unreadable-groups"}
+    ),
+    "an old group": Spoil(moved(-BEFORE, table="celery_tasksetmeta"), {"expired-groups"}),
+    "a group without a date": Spoil(
+        sql("UPDATE celery_tasksetmeta SET date_done = NULL"), {"never-deleted-groups"}
     ),
     "a group without a member": Spoil(
         sql("DELETE FROM celery_taskmeta WHERE task_id = 'member-2'"), {"incomplete-groups"}

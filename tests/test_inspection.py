@@ -49,7 +49,9 @@ def fresh_table(kind: str, version: str, folder: Path, name: str = "json") -> It
     """Yield a stored table whose last task has just ended."""
     with old_table(kind, version, name, folder) as engine:
         last = load_results(engine, columns=["date_done"], progress=False)["date_done"].max()
-        shift(engine, int((dt.datetime.now(dt.UTC) - last).total_seconds()))
+        seconds = int((dt.datetime.now(dt.UTC) - last).total_seconds())
+        for table in ("celery_taskmeta", "celery_tasksetmeta"):
+            shift(engine, seconds, table=table)
         yield engine
 
 
@@ -78,13 +80,15 @@ TOGETHER = {
         *("a name of 155 letters", "text for bytes", "times with a zone", "short states"),
         *("an index that has no order", "a unique index with one more column"),
         *("a column that must not be empty", "retries as text", "a sequence that starts again"),
-        *("an unlogged table", "a table for everybody", "no vacuum"),
+        *("a sequence that ends", "a sequence that begins again", "a rule that drops rows"),
+        *("columns in quoted capitals", "an unlogged table", "a table for everybody", "no vacuum"),
     ),
     "mariadb": (
         *("a value that MariaDB cut", "a name of 155 letters", "text for bytes", "nothing unique"),
         *("times with a zone", "a column that must not be empty", "retries as text"),
         *("a sequence that starts again", "half of Unicode", "a quarter of Unicode"),
         *("an engine without transactions", "a column for large results"),
+        *("a trigger that drops rows", "a sequence that ends", "columns in capitals"),
     ),
 }
 

@@ -26,6 +26,7 @@ from tutorial.inspecting import (
     render,
     schema,
     sqlite,
+    triggers,
     values,
 )
 from tutorial.inspecting.findings import Facts, Finding, Found, findings, number, plain, some
@@ -264,6 +265,7 @@ class _Inspection:
         reader = Reader(source, most, seconds, serializer, looks.has_index_on_dates())
         if not looks.is_view:
             self._collect(f"what {source.name} keeps", self._of_database())
+            self._collect("triggers", triggers.check(source))
         read = self._read(reader, bar)
         limits = self._value("the lengths of columns", partial(text_limits, source), {})
         self._collect("values and states", values.check(read, limits))
@@ -271,7 +273,7 @@ class _Inspection:
         if not looks.is_view:
             self._collect("ids", ids.check(source, read))
         self._collect("children", related.check_children(source, read))
-        self._collect("groups", related.check_groups(source))
+        self._collect("groups", related.check_groups(source, expires))
         self._collect("the queue", related.check_queue(self.engine, source, queue, expires))
         bar.update(100 - bar.n)
         return Report(

@@ -41,11 +41,7 @@ def check(rows: Rows, expires: dt.timedelta | None) -> Found:
     undeletable = dates.isna() & ~bad & is_old(rows, time, ended=True)
     if undeletable.any():
         yield "never-deleted", f"{rows.of(undeletable.sum())}{_ids(frame[undeletable])}."
-    # The clean-up runs once a day, at four o'clock in the morning.
-    oldest = None
-    with suppress(OverflowError):  # kept for longer than there are dates
-        oldest = time - expires - A_DAY if expires else None
-    old = dates < oldest if oldest else dates.isna() & False
+    old = is_expired(dates, expires)
     if expires and old.any():
         yield (
             "expired-rows",
@@ -54,6 +50,26 @@ def check(rows: Rows, expires: dt.timedelta | None) -> Found:
         )
     if rows.in_order:
         yield from _check_order(frame)
+
+
+def is_expired(dates: pd.Series, expires: dt.timedelta | None) -> pd.Series:
+    """Tell for each date whether a clean-up should have deleted its row.
+
+    Parameters
+    ----------
+    dates : pandas.Series
+    expires : datetime.timedelta or None
+        After which time; None if never.
+
+    Returns
+    -------
+    pandas.Series
+    """
+    oldest = None
+    with suppress(OverflowError):  # kept for longer than there are dates
+        # The clean-up runs once a day, at four o'clock in the morning.
+        oldest = now() - expires - A_DAY if expires else None
+    return dates < oldest if oldest else dates.isna() & False
 
 
 def _check_order(frame: pd.DataFrame) -> Found:

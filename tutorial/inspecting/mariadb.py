@@ -1,7 +1,7 @@
 """Looks at what MariaDB and MySQL know of the table."""
 
 from tutorial.inspecting.findings import Found, some
-from tutorial.inspecting.source import NotChecked, Source
+from tutorial.inspecting.source import Source
 
 FULL = ("utf8mb4", "utf16", "utf16le", "utf32")  # character sets with all of Unicode
 STRICT = ("STRICT_TRANS_TABLES", "STRICT_ALL_TABLES")
@@ -13,15 +13,6 @@ COLUMNS = """
 SELECT column_name, data_type, character_set_name, character_maximum_length
 FROM information_schema.columns
 WHERE table_schema = coalesce(:schema, database()) AND table_name = :table
-"""
-NUMBERED = """
-SELECT count(*) FROM information_schema.columns
-WHERE table_schema = coalesce(:schema, database()) AND table_name = :table
-AND extra LIKE '%auto_increment%'
-"""
-SEQUENCE = """
-SELECT count(*) FROM information_schema.tables WHERE table_type = 'SEQUENCE'
-AND table_schema = coalesce(:schema, database()) AND table_name = 'task_id_sequence'
 """
 
 
@@ -49,29 +40,3 @@ def check(source: Source) -> Found:
     poor = [f"{name} is {set}" for name, _kind, set, _most in columns if set and set not in FULL]
     if poor:
         yield "no-emoji", f"{some(poor)}."
-
-
-def next_id(source: Source) -> int | None:
-    """Return the number that the sequence hands out next; None if the table needs none.
-
-    Parameters
-    ----------
-    source : Source
-
-    Returns
-    -------
-    int or None
-
-    Raises
-    ------
-    NotChecked
-        If the right to read it is missing.
-    """
-    table = source.tasks.table
-    schema = table.schema
-    if source.tasks.of_django or source.scalar(NUMBERED, table=table.name, schema=schema):
-        return None
-    if not source.scalar(SEQUENCE, schema=schema):
-        raise NotChecked("there is no task_id_sequence, or the right to SELECT on it is missing")
-    prefix = f"`{schema.replace('`', '``')}`." if schema else ""
-    return int(source.scalar(f"SELECT next_not_cached_value FROM {prefix}task_id_sequence"))

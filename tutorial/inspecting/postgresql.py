@@ -18,11 +18,6 @@ FROM pg_class, aclexplode(relacl) LEFT JOIN pg_roles ON pg_roles.oid = grantee
 WHERE pg_class.oid = CAST(:table AS regclass) AND grantee <> relowner
 AND privilege_type IN ('INSERT', 'UPDATE') ORDER BY 2
 """
-SEQUENCE = """
-SELECT pg_class.oid::regclass::text, has_sequence_privilege(pg_class.oid, 'SELECT')
-FROM pg_class WHERE relkind = 'S' AND relname = 'task_id_sequence'
-AND relnamespace = (SELECT relnamespace FROM pg_class WHERE oid = CAST(:table AS regclass))
-"""
 
 
 def check(source: Source) -> Found:
@@ -55,34 +50,3 @@ def check(source: Source) -> Found:
     names = [name for public, name in writers if not public]
     if len(names) > 1:
         yield "many-writers", f"INSERT or UPDATE is granted to {some(names)}."
-
-
-def next_id(source: Source) -> int | None:
-    """Return the number that the sequence hands out next; 1 if there is none.
-
-    Parameters
-    ----------
-    source : Source
-
-    Returns
-    -------
-    int or None
-        None if the table does not need the sequence.
-
-    Raises
-    ------
-    NotChecked
-        If the right to read it is missing.
-    """
-    default = (
-        "SELECT count(*) FROM pg_attribute LEFT JOIN pg_attrdef ON adrelid = attrelid "
-        "AND adnum = attnum WHERE attrelid = CAST(:table AS regclass) AND attname = 'id' "
-        "AND (adnum IS NOT NULL OR attidentity <> '')"
-    )
-    if source.tasks.of_django or source.scalar(default, table=source.full_name()):
-        return None
-    found = source.rows(SEQUENCE, table=source.full_name())
-    if not found:
-        return 1
-    row = source.rows(f"SELECT last_value + is_called::int FROM {found[0][0]}")[0]
-    return int(row[0])

@@ -11,6 +11,7 @@ import sqlalchemy as sa
 from celery import states
 
 from tutorial.database import explain
+from tutorial.inspecting.dates import is_expired
 from tutorial.inspecting.findings import Found, number, some
 from tutorial.inspecting.rows import Rows
 from tutorial.inspecting.source import NotChecked, Source
@@ -20,7 +21,7 @@ from tutorial.reading.table import Table
 from tutorial.results import GROUP_COLUMNS
 from tutorial.tables import GROUP_TABLE, MESSAGE_TABLE, TASK_TABLE
 
-GROUPS = 500  # the newest ones
+GROUPS = 500  # the newest ones, and as many of the oldest
 DJANGO_GROUPS = "django_celery_results_groupresult"
 CHILDREN = 5_000
 MESSAGES = 100_000
@@ -53,12 +54,14 @@ def check_children(source: Source, rows: Rows) -> Found:
         yield "missing-children", f"{count} no row; the parents' id is {ids}."
 
 
-def check_groups(source: Source) -> Found:
+def check_groups(source: Source, expires: dt.timedelta | None) -> Found:
     """Look at the groups that were saved.
 
     Parameters
     ----------
     source : Source
+    expires : datetime.timedelta or None
+        After which time a clean-up deletes a group; None if never.
 
     Yields
     ------
@@ -73,8 +76,12 @@ def check_groups(source: Source) -> Found:
     bad = groups["undecodable"].str.contains("result", na=False)
     if bad.any():
         yield "unreadable-groups", f"{bad.sum():,} of {number(len(groups), 'group')}."
+    old = is_expired(groups["date_done"], expires)
+    yield from _check_age(groups, old)
     members = {
-        member: place for place, value in enumerate(groups["result"]) for member in _task_ids(value)
+        member: place
+        for place, value in groups.loc[~old, "result"].items()
+        for member in _task_ids(value)
     }
     missing = _missing(source, list(members), set())
     if missing:
@@ -86,8 +93,21 @@ def check_groups(source: Source) -> Found:
         )
 
 
+def _check_age(groups: pd.DataFrame, old: pd.Series) -> Found:
+    if old.any():
+        oldest = groups["date_done"].min()
+        yield (
+            "expired-groups",
+            f"{old.sum():,} of {number(len(groups), 'group')}; the oldest was saved on "
+            f"{oldest:%Y-%m-%d %H:%M} UTC.",
+        )
+    undated = groups["date_done"].isna() & ~groups["undecodable"].str.contains("date", na=False)
+    if undated.any():
+        yield "never-deleted-groups", f"{undated.sum():,} of {number(len(groups), 'group')}."
+
+
 def _groups(source: Source, name: str) -> pd.DataFrame | None:
-    """Return the newest groups; None if there is no table of them."""
+    """Return the newest and the oldest groups; None if there is no table of them."""
     try:
         with warnings.catch_warnings(action="ignore"):
             groups = Table(source.tasks.engine, name, source.tasks.table.schema)
@@ -100,10 +120,13 @@ def _groups(source: Source, name: str) -> pd.DataFrame | None:
     builder = FrameBuilder(GROUP_COLUMNS, GROUP_COLUMNS, groups.zone, of_django=groups.of_django)
     columns = [groups.select.stored(groups.columns[name]) for name in builder.stored]
     query = sa.select(*(column.label(f"s_{i}") for i, column in enumerate(columns)))
-    rows = source.rows(query.select_from(groups.table).order_by(sa.text("id DESC")).limit(GROUPS))
+    query = query.select_from(groups.table).limit(GROUPS)
+    rows = [
+        row for order in ("id DESC", "id") for row in source.rows(query.order_by(sa.text(order)))
+    ]
     values = list(zip(*rows, strict=True)) or [()] * len(builder.stored)
     builder.add(pa.RecordBatch.from_arrays([to_arrow(v) for v in values], builder.stored))
-    frame = builder.frame()
+    frame = builder.frame().drop_duplicates("taskset_id", ignore_index=True)
     return frame.assign(undecodable=frame["undecodable"].astype("str"))
 
 

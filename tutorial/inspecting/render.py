@@ -2,6 +2,7 @@
 
 import html
 import textwrap
+import unicodedata
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from string import Template
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
     from tutorial.inspection import Report
 
 WIDTH = 79
+FILLER = "\0"  # stands behind a character that takes two columns, until the text is wrapped
 CLASS = ' class="number"'
 HERE = Path(__file__).parent
 PAGE, PANEL, FINDING = (
@@ -65,17 +67,21 @@ def _finding_lines(finding: Finding) -> list[str]:
 
 
 def _wrapped(sentence: str, indent: str = "") -> list[str]:
-    return textwrap.wrap(
-        sentence,
-        WIDTH,
-        initial_indent=indent,
-        subsequent_indent=f"{indent}  ",
-    )
+    filled = "".join(c + FILLER * (_columns(c) - 1) for c in sentence)
+    lines = textwrap.wrap(filled, WIDTH, initial_indent=indent, subsequent_indent=f"{indent}  ")
+    return [line.replace(FILLER, "") for line in lines]
+
+
+def _columns(text: str) -> int:
+    """Return how many columns of a terminal a text takes."""
+    marks = sum(unicodedata.category(c) in ("Mn", "Me") for c in text)  # above the one before
+    wide = sum(unicodedata.east_asian_width(c) in "WF" for c in text)
+    return len(text) + wide - marks
 
 
 def _table_lines(facts: Facts) -> list[str]:
     rows = [facts.columns, *([_cell(cell) for cell in row] for row in facts.rows)]
-    widths = [max(len(row[place]) for row in rows) for place in range(len(facts.columns))]
+    widths = [max(_columns(row[place]) for row in rows) for place in range(len(facts.columns))]
     # A long name is shortened in the middle: the module and the function are at its ends.
     while sum(widths) + 2 * len(widths) > WIDTH:
         widths[widths.index(max(widths))] -= 1
@@ -83,18 +89,35 @@ def _table_lines(facts: Facts) -> list[str]:
     return [
         "  "
         + "  ".join(
-            _fitted(cell, width).rjust(width) if right else _fitted(cell, width).ljust(width)
+            _fitted(cell, width, right)
             for cell, width, right in zip(row, widths, numbers, strict=True)
         ).rstrip()
         for row in rows
     ]
 
 
-def _fitted(cell: str, width: int) -> str:
-    if len(cell) <= width:
-        return cell
-    left = (width - 3) // 2
-    return f"{cell[:left]}...{cell[len(cell) - (width - 3 - left) :]}"
+def _fitted(cell: str, width: int, right: bool) -> str:
+    """Return a cell with exactly so many columns."""
+    if _columns(cell) > width:
+        start = _start(cell, (width - 3) // 2)
+        end = _end(cell, width - 3 - _columns(start))
+        cell = f"{start}...{end}"
+    blanks = " " * (width - _columns(cell))
+    return f"{blanks}{cell}" if right else f"{cell}{blanks}"
+
+
+def _start(text: str, width: int) -> str:
+    """Return as much of a text as fits."""
+    while _columns(text) > width:
+        text = text[:-1]
+    return text
+
+
+def _end(text: str, width: int) -> str:
+    """Return as much of the end of a text as fits, without a mark whose letter does not."""
+    while text and (_columns(text) > width or not _columns(text[0])):
+        text = text[1:]
+    return text
 
 
 def _is_number(facts: Facts, place: int) -> bool:

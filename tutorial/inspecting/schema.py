@@ -1,5 +1,6 @@
 """Looks at the table itself: its columns, its types, its keys and its indexes."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import sqlalchemy as sa
@@ -10,6 +11,7 @@ from tutorial.inspecting.source import NotChecked, Source
 NEEDED = ("id", "task_id", "status", "result", "date_done", "traceback")
 DETAILS = ("name", "args", "kwargs", "worker", "retries", "queue")  # since 4.4
 OF_5_7 = ("children", "stamps")
+ALL = (*NEEDED, *DETAILS, *OF_5_7)
 BINARY = ("result", "args", "kwargs", "children", "stamps")
 LENGTHS = {"task_id": 155, "status": 50, "name": 155, "worker": 155, "queue": 155}
 NUMBERS = ("id", "retries")
@@ -124,13 +126,18 @@ def _indexes(source: Source) -> list[Index]:
     table = source.tasks.table
     if source.kind == "postgresql":
         rows = source.rows(INDEXES_OF_POSTGRESQL, table=source.full_name())
-        return [Index(tuple(names), unique, valid, why) for unique, valid, names, why in rows]
+        return [Index(_lower(names), unique, valid, why) for unique, valid, names, why in rows]
     if source.kind == "mysql":
         rows = source.rows(INDEXES_OF_MYSQL, table=table.name, schema=table.schema)
-        return [Index(tuple(names.split(",")), bool(unique)) for unique, names in rows]
+        return [Index(_lower(names.split(",")), bool(unique)) for unique, names in rows]
     # SQLAlchemy does not see a UNIQUE that stands behind a type with a length.
     rows = source.rows(INDEXES_OF_SQLITE, table=table.name, schema=table.schema or "main")
-    return [Index(tuple(names.split(",")), bool(unique), True, why) for unique, names, why in rows]
+    return [Index(_lower(names.split(",")), bool(unique), True, why) for unique, names, why in rows]
+
+
+def _lower(names: Iterable[str]) -> tuple[str, ...]:
+    """Return the names of columns as Celery writes them, whatever letters the table uses."""
+    return tuple(name.strip('"').lower() for name in names)
 
 
 def _made_by(source: Source, schema: Schema) -> str:
@@ -206,6 +213,11 @@ def _check_columns(source: Source, schema: Schema) -> Found:
         yield "missing-columns", f"It has no column {some(lacking)}."
     if older and not source.tasks.of_django and not schema.is_view:
         yield "older-columns", f"It has no column {some(older, 8)}."
+    if source.kind == "postgresql" and not source.tasks.of_django:
+        own = [columns[name].name for name in ALL if name in columns]
+        capital = [name for name in own if name not in ALL]
+        if capital:
+            yield "capital-names", f"The table has {some(capital, 8)}."
     wrong = [f"{name} is {columns[name].type}" for name in columns if _is_wrong(source, name)]
     if wrong:
         yield "column-types", f"{some(wrong, 8)}."
@@ -221,12 +233,11 @@ def _required(source: Source) -> list[str]:
     """
     if source.kind not in REQUIRED:
         return []
-    own = (*NEEDED, *DETAILS, *OF_5_7)
     rows = source.rows(REQUIRED[source.kind], **source.where())
     return [
         name
         for name, has_default in rows
-        if name.lower() not in FILLED and (name.lower() in own or not has_default)
+        if name.lower() not in FILLED and (name.lower() in ALL or not has_default)
     ]
 
 

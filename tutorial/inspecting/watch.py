@@ -62,7 +62,9 @@ class Watch:
 
     def _start(self, connection: sa.Connection, *_event: Any) -> None:
         if not connection.invalidated:
-            self._start_driver(connection.connection.driver_connection)
+            pooled = connection.connection
+            # A connection that was taken out of the pool no longer knows its driver's.
+            self._start_driver(pooled.driver_connection or pooled.dbapi_connection)
 
     def _start_driver(self, driver: Any, *_event: Any) -> None:
         if threading.get_ident() == self._thread:
