@@ -488,6 +488,19 @@ def test_mistyped_name_makes_no_file(tmp_path: Path) -> None:
     assert "reslts.db" not in state_of(tmp_path)
 
 
+def test_looking_for_other_files_keeps_the_locks_of_open_ones(tmp_path: Path) -> None:
+    """Otherwise a process that closes the queue deletes a log that this one still uses."""
+    queue = make_engine(f"sqlite:///{tmp_path}/queue.db")
+    run(queue, "CREATE TABLE message (id int)")  # the pool keeps its connection
+    with pytest.warns(UserWarning, match=r"Its folder holds queue\.db\."):
+        load_results(make_engine(f"sqlite:///{tmp_path}/results.db"))
+    write = f"sqlite3.connect({str(tmp_path / 'queue.db')!r}).execute('PRAGMA user_version = 5')"
+    subprocess.run([sys.executable, "-c", f"import sqlite3; {write}"], check=True)
+    assert (tmp_path / "queue.db-wal").exists()
+    with queue.connect() as connection:
+        assert connection.scalar(sa.text("PRAGMA user_version")) == 5
+
+
 def test_wal_file_in_a_read_only_folder_names_the_way(tmp_path: Path) -> None:
     folder = tmp_path / "shared"
     folder.mkdir()

@@ -4,7 +4,7 @@ import os
 import sqlite3
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,7 @@ import sqlalchemy as sa
 
 from tutorial import tables
 from tutorial.database import BUSY_TIMEOUT, explain, limit_connecting
+from tutorial.workspace import JOURNALS
 
 # Tables that Celery and kombu make when they first store something.
 MADE_LATER = (tables.TASK_TABLE, tables.GROUP_TABLE, tables.QUEUE_TABLE, tables.MESSAGE_TABLE)
@@ -219,10 +220,19 @@ def warn_of_missing_file(path: Path, table: str) -> None:
 
 
 def _is_sqlite(path: Path) -> bool:
-    with suppress(OSError):  # a folder, or a file that we may not read
-        if path.is_file():
-            with path.open("rb") as file:
-                return file.read(16) == b"SQLite format 3\0"
+    """Tell whether a file is a database, and leave it to SQLite to look.
+
+    If this program opened and closed the file itself, the system would drop all locks that this
+    process has on it. Another process could then delete the log of an open database,
+    https://www.sqlite.org/howtocorrupt.html
+    """
+    with suppress(OSError, sqlite3.Error):  # a folder, or a file that we may not read
+        if path.name.endswith(JOURNALS[1:]) or not path.is_file() or not path.stat().st_size:
+            return False
+        uri = f"{path.absolute().as_uri()}?mode=ro&immutable=1"  # it makes no files
+        with closing(sqlite3.connect(uri, uri=True)) as database:
+            database.execute("PRAGMA schema_version")
+            return True
     return False
 
 
