@@ -7,6 +7,7 @@ from importlib import reload
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 from kombu import pools
 
 from tutorial import celeryconfig
@@ -15,6 +16,10 @@ from tutorial.commands.lab import prefer_this_environment
 from tutorial.database import RESULT_BACKEND_VARIABLE
 from tutorial.tasks import app
 from tutorial.workspace import HOME_VARIABLE
+
+# How long an example takes says only how busy the machine is.
+settings.register_profile("any-speed", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("any-speed")
 
 BENCHMARKS = Path(__file__).parent / "benchmarks"
 # The longest files come first: the last ones should not keep a single process busy.
@@ -61,12 +66,12 @@ def configure_again() -> None:
     """Let the app read its configuration, as it does only once, and forget its connections."""
     # A reloaded module keeps what it no longer defines: the options of another broker.
     vars(celeryconfig).pop("broker_transport_options", None)
-    settings = vars(reload(celeryconfig))
+    values = vars(reload(celeryconfig))
     assert app.conf.broker_url  # until it is asked, the app has not read anything
     app.conf.update(
-        broker_url=settings["broker_url"],
-        broker_transport_options=settings.get("broker_transport_options", {}),
-        result_backend=settings["result_backend"],
+        broker_url=values["broker_url"],
+        broker_transport_options=values.get("broker_transport_options", {}),
+        result_backend=values["result_backend"],
     )
     app._local.__dict__.clear()  # the result backend; Celery has no public way
     del app.amqp  # which keeps a pool of producers

@@ -1,5 +1,6 @@
 """The tool that executes notebooks and writes them back."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -123,6 +124,8 @@ def test_only_what_pytest_does_not_compare_is_kept() -> None:
 def test_the_command_names_notebook_and_cell(tmp_path: Path) -> None:
     path = write(tmp_path, "1 / 0")
     command = [sys.executable, "-m", "tutorial", "execute", str(path)]
-    done = subprocess.run(command, cwd=COURSE, capture_output=True, text=True)
+    # IPython warns of a home folder that it cannot write to.
+    variables = os.environ | {"IPYTHONDIR": str(tmp_path / "ipython")}
+    done = subprocess.run(command, cwd=COURSE, env=variables, capture_output=True, text=True)
     assert done.returncode == 1
     assert done.stderr == "00-sample.ipynb, cell [1]: ZeroDivisionError: division by zero\n"

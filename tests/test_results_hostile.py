@@ -193,7 +193,6 @@ def check(frame: pd.DataFrame, table: list[dict[str, Any]]) -> None:
 
 # Shrinking is left out: a failing table is small enough to read, and CI must not wait for it.
 quick = settings(
-    deadline=None,
     derandomize=True,
     database=None,
     suppress_health_check=list(HealthCheck),

@@ -665,15 +665,26 @@ def test_celery_in_a_terminal_serves_the_same_queue_and_results(home: Path) -> N
 
 
 STOCK = "from celery import Celery\napp = Celery(broker='memory://')\n"
+# The processes of its pool take their time before they reset the signals that they inherited.
+HESITANT = """
+import os, time
+from celery.signals import worker_init
+from tutorial.tasks import app
+
+@worker_init.connect
+def hesitate(**_):
+    os.register_at_fork(after_in_child=lambda: time.sleep(2))
+"""
 
 
 @needs_fork
-@pytest.mark.parametrize("module", ["tutorial.tasks", "stock"])
+@pytest.mark.parametrize("module", ["hesitant", "stock"])
 def test_a_worker_in_a_terminal_ends_with_it(module: str, home: Path, tmp_path: Path) -> None:
     """Celery itself restarts a worker whose output goes to a file, and stock apps keep that."""
     import pty  # not on Windows
 
     (tmp_path / "stock.py").write_text(STOCK)
+    (tmp_path / "hesitant.py").write_text(HESITANT)
     log = tmp_path / "terminal.log"
     command = Path(sys.executable).with_name("celery")  # which can restart, as python -m cannot
     pid, terminal = pty.fork()

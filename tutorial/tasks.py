@@ -73,8 +73,13 @@ def end_with_terminal(instance: Any, **_: Any) -> None:
         The worker that starts.
     """
     if instance.app is app and has_terminal() and signal.getsignal(HANG_UP) is signal.SIG_DFL:
-        # Celery installs its own handler between now and then.
-        worker_ready.connect(lambda **_: signal.signal(HANG_UP, signal.SIG_DFL), weak=False)
+
+        def end(**_: Any) -> None:
+            signal.signal(HANG_UP, signal.SIG_DFL)
+
+        # Celery installs its own handler between now and then, and the pool's processes inherit it.
+        worker_ready.connect(end, weak=False)
+        os.register_at_fork(after_in_child=end)
 
 
 def has_terminal() -> bool:
