@@ -50,7 +50,7 @@ ANSWERS = {
             WEEK.replace("timedelta(days=7)", "0"): (
                 "two minutes too early: result_expires is 0, in the time zon"
             ),
-            WEEK.replace("timedelta(days=7)", "None"): "ends in TypeError",
+            WEEK.replace("timedelta(days=7)", "None"): "fails with TypeError",
             WEEK.replace(
                 "result_expires", "result_expire"
             ): "result_expires is datetime.timedelta(",

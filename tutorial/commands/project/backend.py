@@ -10,8 +10,8 @@ from sqlalchemy.orm import Session
 class EngineBackend(DatabaseBackend):
     """Store the same rows as Celery's backend, with the connections of one engine.
 
-    Celery's own makes a new engine, and so a new connection, for each call outside its pool's
-    processes. The setting CELERY_RESULT_BACKEND in the environment would replace this class.
+    Celery's own backend makes a new engine, and so a new connection, for each call outside its
+    pool's processes. The environment variable CELERY_RESULT_BACKEND would replace this class.
     """
 
     def __init__(self, app: Any, url: None = None) -> None:
@@ -23,5 +23,5 @@ class EngineBackend(DatabaseBackend):
         return Session(engine)
 
     def _decode_stored_result(self, payload: bytes | None) -> Any:
-        # Celery's own unpickles a value that is no JSON, and a pickle can run any code.
+        # Celery's own method unpickles a value that is not JSON, and a pickle can run any code.
         return self.decode(payload)

@@ -10,8 +10,7 @@ HERE = Path(__file__).resolve().parent
 DEFAULT = sa.URL.create("sqlite", database=str(HERE / "data" / "results.db"))  # absolute
 
 # The column date_done has no time zone, and PostgreSQL stores the session's time in it, so every
-# session keeps time in UTC. In SQLite's WAL mode, readers and the writer need not wait for each
-# other.
+# session is set to UTC. In SQLite's WAL mode, readers and the writer need not wait for each other.
 SET_UP = {
     "sqlite": "PRAGMA journal_mode = WAL",
     "postgresql": "SET TIME ZONE 'UTC'",
@@ -34,7 +33,7 @@ def make_engine() -> sa.Engine:
         options = {"connect_args": {"timeout": 30}}
     else:
         # Test a connection before using it, and replace it after half an hour: firewalls and
-        # servers drop connections that have been idle for long.
+        # servers drop connections that have been idle for a long time.
         options = {"pool_pre_ping": True, "pool_recycle": 1800}
         options |= {"connect_args": {"connect_timeout": 10}}
     made = sa.create_engine(url, **options)

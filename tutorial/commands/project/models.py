@@ -1,4 +1,4 @@
-"""The project's own tables. Celery's tables are Celery's: they do not stand here."""
+"""The project's own tables. Celery makes its tables itself, so they are not defined here."""
 
 import datetime as dt
 

@@ -1,4 +1,4 @@
-"""Read the stored results with pandas; nothing that is stored is run: python results.py."""
+"""Read the stored results with pandas, and run nothing that is stored: python results.py."""
 
 import json
 from typing import Any
@@ -11,7 +11,7 @@ QUERY = "SELECT task_id, name, status, args, kwargs, result, worker, date_done F
 
 
 def decode(stored: Any) -> Any:
-    """Return what a stored JSON text says, or the bytes as they are if it is no JSON."""
+    """Return the value of a stored JSON text, or the bytes unchanged if it is not JSON."""
     try:
         return None if stored is None else json.loads(bytes(stored))
     except ValueError:

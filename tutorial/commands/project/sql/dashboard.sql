@@ -1,7 +1,7 @@
 -- PostgreSQL: what a dashboard watches, run as myproject_analyst:
 --   psql "$ANALYST_URL" --file=sql/dashboard.sql
 -- date_done has no time zone: it is in that of the worker's session. sql/roles.sql gives both roles
--- the same zone, so each query compares it with the present time in its own session.
+-- the same zone, so each query can compare it with the current time of its own session.
 
 \echo 'Tasks of the last hour by state'
 SELECT status, count(*) AS tasks
@@ -15,7 +15,7 @@ FROM celery_taskmeta
 WHERE status = 'FAILURE' AND date_done > LOCALTIMESTAMP - interval '1 hour'
 GROUP BY name ORDER BY failures DESC;
 
-\echo 'Minutes since the last result: an alarm if your tasks never pause for so long'
+\echo 'Minutes since the last result: an alarm if your tasks never pause for that long'
 SELECT round(extract(epoch FROM LOCALTIMESTAMP - max(date_done)) / 60, 1) AS minutes
 FROM celery_taskmeta;
 

@@ -1,5 +1,6 @@
--- PostgreSQL: who may do what. Run once, as the owner of the database, after the first worker or
--- "python -m alembic upgrade head" has created the tables:
+-- PostgreSQL: who may do what. Run once, as the owner of the database, when all tables exist:
+-- "python -m alembic upgrade head" creates orders, and a first task, run as the owner, creates
+-- Celery's tables.
 --   psql "$ADMIN_URL" --set=ON_ERROR_STOP=1 --file=sql/roles.sql
 -- Then give each role a password: \password myproject_worker
 

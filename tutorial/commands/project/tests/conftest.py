@@ -1,4 +1,4 @@
-"""Tests work on a database and a queue of their own, in a temporary folder."""
+"""The tests use their own database and queue, in a temporary folder."""
 
 import os
 import sys
