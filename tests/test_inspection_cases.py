@@ -2,6 +2,7 @@
 
 import datetime as dt
 import json
+import signal
 import socket
 import subprocess
 import sys
@@ -324,11 +325,12 @@ def test_a_table_in_capitals(kind: str, tmp_path: Path) -> None:
     name = "CELERY_TASKMETA"
     with fresh_table(kind, "5.7.0", tmp_path) as engine:
         quoted = engine.dialect.identifier_preparer.quote(name)
-        run(engine, f"ALTER TABLE celery_taskmeta RENAME TO {quoted}")
+        run(engine, "ALTER TABLE celery_taskmeta RENAME TO kept")  # SQLite takes it for the same
+        run(engine, f"ALTER TABLE kept RENAME TO {quoted}")
         expected = usual(kind, "5.7.0", engine)
-        if kind == "sqlite":  # to which it is the same name
+        if kind == "sqlite":
             assert checks(engine) == expected
-        else:
+        elif kind == "postgresql":  # MariaDB may name other databases, with tables of other tests
             with pytest.raises(ValueError, match=rf"but \S*{name} look like it"):
                 inspect(engine, progress=False)
         assert checks(engine, table=name) == expected
@@ -533,10 +535,31 @@ def test_the_command(tmp_path: Path) -> None:
         assert "cut-values" in [each["check"] for each in json.loads(done.stdout)["findings"]]
 
 
+@needs_fork
+def test_the_command_is_interrupted() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        place = f"127.0.0.1:{silent.getsockname()[1]}"
+        url = f"postgresql+psycopg://{place}/shop?connect_timeout={LONG}"
+        process = subprocess.Popen(
+            [sys.executable, "-m", "tutorial", "inspect", url],
+            cwd=COURSE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        with silent.accept()[0]:
+            process.send_signal(signal.SIGINT)
+            output, errors = process.communicate(timeout=PATIENCE)
+    assert (process.returncode, output) == (130, "")
+    assert errors == "Interrupted: there is no report, and nothing in the database has changed.\n"
+
+
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        (["nothing.db"], "The database URL cannot be read"),
+        (["nothing.db"], "There is no file nothing.db: give a database URL, or the path of"),
+        (["tests"], "tests is a folder: give a database URL, or the path of an SQLite file"),
+        (["sqlite://"], "names a database in memory"),
         (["sqlite:////nowhere/x.db"], "There is no file /nowhere/x.db"),
         (["sqlite:////x.db", "--expires", "soon"], "--expires takes a number of days, or never"),
         (["mysql+pymysql://u:Geheim@123@h/x"], "must be escaped: write @ as %40"),

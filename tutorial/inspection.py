@@ -264,7 +264,8 @@ class _Inspection:
         self._collect("columns and indexes", schema.check(source, looks))
         reader = Reader(source, most, seconds, serializer, looks.has_index_on_dates())
         if not looks.is_view:
-            self._collect(f"what {source.name} keeps", self._of_database())
+            what = "damage to the file" if source.kind == "sqlite" else "the table"
+            self._collect(what, self._of_database())
             self._collect("triggers", triggers.check(source))
         read = self._read(reader, bar)
         limits = self._value("the lengths of columns", partial(text_limits, source), {})

@@ -62,9 +62,22 @@ def run(options: argparse.Namespace) -> int:
 
 def _engine(text: str) -> sa.Engine:
     """Return the engine of a URL, also as Celery writes it, or of the path of a SQLite file."""
-    if "://" not in text and Path(text).is_file():
-        return make_engine(sqlite_url(Path(text)))
-    return make_engine(usable_url(text.removeprefix("db+")))
+    if "://" not in text:
+        return make_engine(sqlite_url(_file(Path(text))))
+    url = usable_url(text.removeprefix("db+"))
+    if url.get_backend_name() == "sqlite" and url.database in (None, "", ":memory:"):
+        raise ValueError(
+            f"{text} names a database in memory, which is empty: give the path of the file, as in "
+            "sqlite:///results.db."
+        )
+    return make_engine(url)
+
+
+def _file(path: Path) -> Path:
+    if path.is_file():
+        return path
+    wrong = f"{path} is a folder" if path.is_dir() else f"There is no file {path}"
+    raise ValueError(f"{wrong}: give a database URL, or the path of an SQLite file.")
 
 
 def _expires(text: str | None) -> dt.timedelta | None:

@@ -133,6 +133,9 @@ def _inspect(options: argparse.Namespace) -> int:
         return inspect.run(options)
     except inspect.InspectProblem as problem:
         return _complain(str(problem))
+    except KeyboardInterrupt:
+        _complain("Interrupted: there is no report, and nothing in the database has changed.")
+        raise
 
 
 def _new(options: argparse.Namespace) -> int:

@@ -78,6 +78,8 @@ def number(count: int, word: str, words: str | None = None) -> str:
 
 def size(amount: float) -> str:
     """Return a number of bytes for a reader, such as ``"2.5 MB"``."""
+    if amount == 1:
+        return "1 byte"
     for unit in ("bytes", "kB", "MB", "GB"):
         if amount < 1000 or unit == "GB":
             break

@@ -36,7 +36,7 @@ def check(source: Source) -> Found:
     if source.file is not None and source.file.exists():
         yield from _check_file(source)
     if pages * page > LARGE_FILE:
-        raise NotChecked(f"it has {size(pages * page)}; when you have time: PRAGMA quick_check")
+        raise NotChecked(f"it has {size(pages * page)}: run PRAGMA quick_check when you have time")
     damage = _damage(source)
     if damage:
         yield "damaged-file", f"PRAGMA quick_check says: {damage}"

@@ -246,6 +246,9 @@ def _columns(connection: sa.Connection, table: str, schema: str | None) -> list[
         return []
     if connection.dialect.name == "postgresql":
         columns = _readable(connection, columns, table, schema)
+    if connection.dialect.name == "sqlite":  # finds the table in whatever letters, but not its key
+        key = [c["name"] for c in columns if c.get("primary_key")]
+        return [Column(c["name"], c["type"], key == [c["name"]]) for c in columns]
     with suppress(sa.exc.NoSuchTableError, NotImplementedError):
         key = inspector.get_pk_constraint(table, schema=schema)["constrained_columns"]
         return [Column(c["name"], c["type"], key == [c["name"]]) for c in columns]
