@@ -198,6 +198,7 @@ def people(machine: Machine, learners: int) -> Iterator[None]:
         machine.teacher, *machine.learners = made
         yield
     finally:
+        shutil.rmtree(machine.exchange / "celery-sql-results", ignore_errors=True)
         for name in made:
             subprocess.run(["pkill", "-KILL", "--uid", name], check=False)
             subprocess.run(["userdel", "--remove", name], check=False, capture_output=True)
