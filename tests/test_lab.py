@@ -19,7 +19,7 @@ from urllib.error import HTTPError, URLError
 import psutil
 import pytest
 import websocket
-from processes import ENDING, PATIENCE, few
+from processes import ENDING, PATIENCE, few, wait_for
 
 from tutorial.commands.lab import FIRST_NOTEBOOK
 from tutorial.workspace import COURSE
@@ -202,6 +202,47 @@ def test_a_terminal_finds_celery(start_lab: Callable[..., Lab]) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.skipif(sys.platform != "linux", reason="the option of env is GNU's")
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("ending", "stays"), [("", False), (" --logfile=log", False), (" >log 2>&1", True)]
+)
+def test_a_stock_worker_outlives_its_terminal_only_without_its_output(
+    ending: str, stays: bool, start_lab: Callable[..., Lab], tmp_path: Path
+) -> None:
+    app = "app = Celery('mine', broker='sqla+sqlite:///queue.db', backend='db+sqlite:///r.db')"
+    (tmp_path / "mine.py").write_text(f"from celery import Celery\n{app}\n")
+    running = start_lab()
+    name = json.loads(running.ask("/api/terminals", "POST"))["name"]
+    address = f"ws://127.0.0.1:{running.port}/terminals/websocket/{name}?token={running.token}"
+    terminal = websocket.create_connection(address, timeout=PATIENCE)
+    # Where this test itself is without a terminal, a hang-up may be ignored.
+    worker = f"env --default-signal=HUP celery -A mine worker --concurrency=1{ending}"
+    terminal.send(json.dumps(["stdin", f"cd '{tmp_path}'; {worker}\r"]))
+    wait_for(lambda: (tmp_path / "queue.db").exists() and len(workers(tmp_path)) == 2)
+    running.ask(f"/api/terminals/{name}", "DELETE")
+    try:
+        if stays:
+            log = tmp_path / "log"
+            wait_for(lambda: "Restarting celery worker" in log.read_text())
+            wait_for(lambda: log.read_text().count(".> transport:") == 2)  # it has begun again
+        else:
+            wait_for(lambda: not workers(tmp_path))
+    finally:
+        for process in workers(tmp_path):
+            process.kill()
+
+
+def workers(folder: Path) -> list[psutil.Process]:
+    """Return the worker processes that run in a folder."""
+    found = []
+    for process in psutil.process_iter():
+        with suppress(psutil.Error):
+            if process.cwd() == str(folder) and "mine" in process.cmdline():
+                found.append(process)
+    return found
+
+
 @posix
 def test_it_stops_where_the_parent_ignores_sigint(
     start_lab: Callable[..., Lab],
