@@ -212,14 +212,24 @@ def _find_table(
         tasks = Table(engine, name, schema, timezone)
     if tasks.exists:
         # Python warns too, whenever it happens to collect a file that somebody left open.
-        ours = [warning for warning in caught if warning.category is UserWarning]
-        return tasks, [("some columns", str(warning.message)) for warning in ours]
+        ours = [str(each.message) for each in caught if each.category is UserWarning]
+        if not ours and not {"task_id", "status"} & set(tasks.columns):
+            raise ValueError(
+                f"The table {tasks.table.fullname} has neither a task_id nor a status: it does not "
+                "hold the results of tasks."
+            )
+        return tasks, [("some columns", sentence) for sentence in ours]
     source = Source(tasks)
     with source.open():
         others = similar_tables(source)
         hint = "nothing that looks like Celery's results"
         if others:
-            hint = f"but {some(others)} look like it: name one of them as the table"
+            one = (
+                "looks like Celery's: name it"
+                if len(others) == 1
+                else "look like Celery's: name one"
+            )
+            hint = f"but {some(others)} {one} as the table"
         raise ValueError(
             f"The database {source.label()} has no table {name}, {hint}. Celery makes its table "
             "when it stores the first result: check the database in the URL."

@@ -37,6 +37,8 @@ def run(options: argparse.Namespace) -> int:
     InspectProblem
         If the table cannot be inspected, or the page cannot be written.
     """
+    if options.html and not options.html.absolute().parent.is_dir():  # before it takes its time
+        raise InspectProblem(f"{options.html} cannot be written: its folder does not exist.")
     try:
         report = inspect(
             _engine(options.url),
@@ -50,10 +52,11 @@ def run(options: argparse.Namespace) -> int:
             show_values=options.values,
             progress=sys.stderr.isatty(),
         )
-        if options.html:
-            options.html.write_text(report.to_html(), encoding="utf-8")
     except PROBLEMS as problem:
         raise InspectProblem(str(problem)) from None
+    try:
+        if options.html:
+            options.html.write_text(report.to_html(), encoding="utf-8")
     except OSError as error:
         raise InspectProblem(f"{options.html} cannot be written: {error.strerror}.") from None
     print(report.to_json() if options.json else report)
@@ -67,7 +70,7 @@ def _engine(text: str) -> sa.Engine:
     url = usable_url(text.removeprefix("db+"))
     if url.get_backend_name() == "sqlite" and url.database in (None, "", ":memory:"):
         raise ValueError(
-            f"{text} names a database in memory, which is empty: give the path of the file, as in "
+            "The URL names a database in memory, which is empty: give the path of the file, as in "
             "sqlite:///results.db."
         )
     return make_engine(url)

@@ -44,6 +44,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except environment.EnvironmentProblem as problem:
         return _complain(str(problem))
     except KeyboardInterrupt:
+        if options.command == "inspect":
+            _complain("Interrupted: there is no report, and nothing in the database has changed.")
         return 130  # as a shell reports it
 
 
@@ -133,9 +135,6 @@ def _inspect(options: argparse.Namespace) -> int:
         return inspect.run(options)
     except inspect.InspectProblem as problem:
         return _complain(str(problem))
-    except KeyboardInterrupt:
-        _complain("Interrupted: there is no report, and nothing in the database has changed.")
-        raise
 
 
 def _new(options: argparse.Namespace) -> int:

@@ -7,7 +7,8 @@ from tutorial.inspecting.source import NotChecked, Source
 
 # Whatever has these columns may be a table of results.
 SIMILAR = """
-SELECT table_schema, table_name FROM information_schema.columns
+SELECT CASE WHEN table_schema <> {here} THEN table_schema END, table_name
+FROM information_schema.columns
 WHERE lower(column_name) IN ('task_id', 'status', 'result', 'date_done', 'traceback')
 GROUP BY table_schema, table_name HAVING count(*) = 5 ORDER BY 1, 2
 """
@@ -61,10 +62,12 @@ def similar_tables(source: Source) -> list[str]:
     list of str
     """
     try:
-        rows = source.rows(SIMILAR_IN_SQLITE if source.kind == "sqlite" else SIMILAR)
+        here = "current_schema()" if source.kind == "postgresql" else "database()"
+        query = SIMILAR_IN_SQLITE if source.kind == "sqlite" else SIMILAR.format(here=here)
+        rows = source.rows(query)
     except NotChecked:
         return []
-    return [f"{schema}.{name}" if schema else name for schema, name in rows]
+    return [f"{name} (in the schema {schema})" if schema else name for schema, name in rows]
 
 
 def table_size(source: Source) -> str | None:
