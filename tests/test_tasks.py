@@ -58,6 +58,10 @@ def test_nap_takes_its_time(worker: Worker) -> None:
     assert datetime.now(UTC) - before > timedelta(seconds=0.3)
 
 
+def test_a_task_that_reports_progress_is_a_function_too(home_of_module: Path) -> None:
+    assert tasks.count_to(2) == 2  # it has no id, under which its progress could be stored
+
+
 def test_a_message_holds_the_time_of_sending(home_of_module: Path) -> None:
     before = datetime.now(UTC)
     result = tasks.add.delay(2, 3)
