@@ -20,7 +20,7 @@ import pandas as pd
 import pytest
 import sqlalchemy as sa
 from celery import Signature, chord
-from celery.exceptions import ImproperlyConfigured
+from celery.exceptions import ImproperlyConfigured, WorkerLostError
 from celery.result import AsyncResult
 from processes import LONG, PATIENCE, few, needs_fork, started, survivors, wait_for
 from stress import TASKS, stress
@@ -218,6 +218,35 @@ def test_a_task_that_a_pool_process_never_reported_comes_back_when_the_worker_en
     assert requeue_lost(*engines) == 1
     with Worker(concurrency=1):
         assert result.get(timeout=PATIENCE) == 5
+
+
+DEADLY = """
+import os, signal
+from tutorial.tasks import app
+from tutorial.workspace import home
+
+app.conf.worker_lost_wait = 0.1
+
+@app.task(retry_on_worker_lost=True, max_retries=1, default_retry_delay=0)
+def deadly():
+    with (home() / "deaths").open("a") as deaths:
+        deaths.write("x")
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+@needs_fork
+def test_a_task_that_kills_its_process_ends_after_its_retries(
+    engines: Engines, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As chapter 11 says of ``retry_on_worker_lost``."""
+    (home / "deadly.py").write_text(DEADLY)
+    monkeypatch.setenv("PYTHONPATH", str(home))
+    with Worker("deadly", concurrency=1):
+        sent = tasks.app.send_task("deadly.deadly")
+        with pytest.raises(WorkerLostError):
+            sent.get(timeout=PATIENCE)
+    assert (home / "deaths").read_text() == "xx"
 
 
 def test_a_task_that_ignores_its_result_is_left_alone(engines: Engines) -> None:

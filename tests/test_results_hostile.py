@@ -4,10 +4,8 @@ import io
 import json
 import math
 import pickle
-import tempfile
 import warnings
 from collections.abc import Iterator
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +14,6 @@ import pytest
 import sqlalchemy as sa
 from hypothesis import HealthCheck, Phase, example, given, settings
 from hypothesis import strategies as st
-from stored_results import make_app, store
 
 from tutorial.database import make_engine
 from tutorial.messages import load_messages
@@ -296,51 +293,6 @@ def test_hostile_messages(tmp_path_factory: pytest.TempPathFactory, payloads: li
     frame = load_messages(engine)
     assert len(frame) == len(payloads)
     assert frame["undecodable"].notna().all() or frame["task_id"].notna().any()
-
-
-plain = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.dates() | st.uuids(),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
-    max_leaves=5,
-)
-
-
-def agrees_with_celery(values: list[Any], serializer: str) -> None:
-    """Store values with Celery's backend; compare what is loaded with what Celery itself reads."""
-    with tempfile.TemporaryDirectory() as folder:
-        app = make_app(
-            f"sqlite:///{folder}/results.db",
-            result_serializer=serializer,
-            result_accept_content=[serializer],
-        )
-        ids = []
-        for number, value in enumerate(values):
-            with suppress(Exception):  # what the serializer refuses
-                store(app, f"task-{number}", value, args=[], kwargs={})
-                ids.append(f"task-{number}")
-        engine = sa.create_engine(f"sqlite:///{folder}/results.db")
-        guessed = load_results(engine).set_index("task_id") if ids else None
-        told = load_results(engine, serializer=serializer).set_index("task_id") if ids else None
-        for task_id in ids:
-            right = app.backend.get_task_meta(task_id)["result"]
-            for frame in (guessed, told):
-                row = frame.loc[task_id]
-                flagged = "result" in str(row["undecodable"])
-                assert flagged or repr(row["result"]) == repr(right)
-            assert not flagged or serializer == "pickle"
-
-
-@settings(quick, max_examples=5)
-@given(st.lists(plain, min_size=8, max_size=8), st.sampled_from(["json", "msgpack", "yaml"]))
-def test_values_are_those_that_celery_reads(values: list[Any], serializer: str) -> None:
-    agrees_with_celery(values, serializer)
-
-
-@pytest.mark.slow
-@settings(quick, max_examples=300)
-@given(st.lists(plain, min_size=8, max_size=8), st.sampled_from(["json", "msgpack", "yaml"]))
-def test_many_values_are_those_that_celery_reads(values: list[Any], serializer: str) -> None:
-    agrees_with_celery(values, serializer)
 
 
 @settings(quick, max_examples=200)

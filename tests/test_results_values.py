@@ -356,6 +356,24 @@ def test_hour_that_is_shown_twice_is_flagged_and_filtered_alike(engine: sa.Engin
         assert count_results(engine, since=moment, timezone="Europe/Berlin").sum() == len(later)
 
 
+def test_time_of_a_task_that_has_not_ended_is_in_utc(engine: sa.Engine, url: sa.URL) -> None:
+    """Celery gives it none; when the row changes, SQLAlchemy gives it one in UTC."""
+    zone = "America/New_York"
+    app = make_app(url.render_as_string(hide_password=False), timezone=zone)
+    before = dt.datetime.now(dt.UTC).replace(microsecond=0)
+    for task_id, state in [("done", "PROGRESS"), ("done", "SUCCESS"), *[("open", "PROGRESS")] * 2]:
+        store(app, task_id, 5, state)
+    for timezone in (None, zone):
+        frame = load_results(engine, timezone=timezone).set_index("task_id")
+        flagged = frame["undecodable"].astype(object) == "date_done"
+        on_time = frame["date_done"].between(before, dt.datetime.now(dt.UTC))
+        if engine.dialect.name == "postgresql":
+            assert list(on_time) == [timezone is None] * 2  # the session's zone is UTC here
+        else:
+            assert dict(flagged) == {"done": False, "open": timezone == zone}
+            assert dict(on_time) == {"done": timezone == zone, "open": timezone is None}
+
+
 @pytest.mark.parametrize("word", ["now", "today", "01.02.2026", "1 May 2026", "2026", "", "10:00"])
 def test_words_for_a_moment(engine: sa.Engine, word: str) -> None:
     times(engine, "TIMESTAMP", [])

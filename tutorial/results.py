@@ -123,6 +123,8 @@ def load_results(
         What cannot be decoded stays as the stored bytes, or is NaT in ``date_done``. A time that
         occurs twice or never in its zone, because the clocks are changed, is also listed in
         ``undecodable``: it is read as the first of the two, or as the moment of the change.
+        With a `timezone` other than UTC, so is the time of a task that has not ended, because
+        SQLite and MariaDB keep it in UTC.
 
     Raises
     ------
@@ -323,6 +325,7 @@ def _builder(
         decode=decode,
         serializer=serializer,
         doubtful_pickles=tasks.assumed_zone and not tasks.of_django,
+        doubtful_unfinished=tasks.has_zone_of_app and not tasks.of_django,
         of_django=tasks.of_django,
     )
 

@@ -59,6 +59,8 @@ class FrameBuilder:
         as far as the values allow that.
     doubtful_pickles : bool
         Whether the time of a row with a pickle may be in another zone.
+    doubtful_unfinished : bool
+        Whether the time of a task that has not ended may be in another zone.
     of_django : bool
         Whether the table is one of django-celery-results.
     """
@@ -72,6 +74,7 @@ class FrameBuilder:
         decode: bool = True,
         serializer: str | None = None,
         doubtful_pickles: bool = False,
+        doubtful_unfinished: bool = False,
         of_django: bool = False,
     ) -> None:
         self.names = list(names)
@@ -81,6 +84,7 @@ class FrameBuilder:
         self.decode = decode
         self.serializer = serializer
         self.doubtful_pickles = doubtful_pickles and "date_done" in self.names
+        self.doubtful_unfinished = doubtful_unfinished and "date_done" in self.names
         wanted = [name for name in [*self.names, *self._sources()] if name not in DERIVED]
         self.stored = list(dict.fromkeys(wanted)) or [next(iter(kinds))]
         self._start()
@@ -90,6 +94,8 @@ class FrameBuilder:
         sources = ["status", "result"] if "exception" in self.names else []
         if self.doubtful_pickles:
             sources.append("result")
+        if self.doubtful_unfinished:
+            sources.append("status")
         if "result" in [*self.names, *sources] and "kwargs" in self.kinds:
             sources += ["status", "kwargs"]
         if self.of_django:
@@ -138,6 +144,8 @@ class FrameBuilder:
             if self.decode:
                 self._read_exceptions(failed, done["result"])
             done["exception"] = _exceptions(failed, done["result"])
+        if self.doubtful_unfinished:
+            self._doubt_unfinished(done["status"], done["date_done"])
         if "undecodable" in self.names:
             done["undecodable"] = self._undecodable()
         index = pd.RangeIndex(self.size)
@@ -150,6 +158,17 @@ class FrameBuilder:
             self._columns["date_done"].bad += self._columns["result"].pickles
         if self.decode and self.serializer is None and "kwargs" in self._columns:
             self._doubt_digits(self._columns["result"], self._columns["kwargs"])
+
+    def _doubt_unfinished(self, status: Any, dates: Any) -> None:
+        """Note the times of the tasks that have not ended.
+
+        Celery gives them none. SQLAlchemy does so when such a row changes, and always in UTC.
+        """
+        unfinished = (
+            ~np.isin(status, list(states.READY_STATES)) & pd.notna(status) & pd.notna(dates)
+        )
+        column = self._columns["date_done"]
+        column.bad = sorted({*column.bad, *np.flatnonzero(unfinished).tolist()})
 
     def _doubt_digits(self, result: Json, kwargs: Json) -> None:
         """Note the digits that may be no JSON: the byte of the digit 5 is msgpack's number 53.

@@ -86,6 +86,9 @@ class Table:
                 if timezone is None and engine.dialect.name == "postgresql":
                     session_zone = connection.scalar(sa.text("SHOW timezone"))
         self.assumed_zone = session_zone not in (None, "UTC", "Etc/UTC")
+        # PostgreSQL converts all times to one zone; the others keep those of the app as they are.
+        is_utc = timezone in (None, "UTC", "Etc/UTC")
+        self.has_zone_of_app = not is_utc and engine.dialect.name != "postgresql"
         if session_zone:
             with suppress(ValueError):  # one of POSIX's, such as <-03>+03, only the server can read
                 self.zone = read_zone(session_zone)
