@@ -27,6 +27,7 @@ from celery.utils.serialization import get_pickleable_exception
 from databases import server_url
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
+from kombu.exceptions import DecodeError
 from kombu.utils.json import loads
 from stored_results import make_app, store
 
@@ -170,12 +171,15 @@ def same(found: Any, right: Any) -> bool:
     return type(found) is type(right) and repr(found) == repr(right)
 
 
-def complaints(row: pd.Series, meta: dict[str, Any]) -> list[str]:
-    """Compare a loaded row with what Celery reads."""
+def complaints(row: pd.Series, meta: dict[str, Any], stored: Any) -> list[str]:
+    """Compare a loaded row with what Celery reads.
+
+    Celery may make an exception of another class; its own name is in the row all the same.
+    """
     flagged = [] if pd.isna(row["undecodable"]) else row["undecodable"].split(", ")
     right = meta | {"exception": None}
     if is_error(meta["result"]):
-        right |= {"exception": type(meta["result"]).__name__, "result": row["result"]}
+        right |= {"exception": type(stored).__name__, "result": row["result"]}
     checked = ["status", "name", "worker", "queue", "traceback", "args", "kwargs", "result"]
     return [
         f"{column}: {row[column]!r}, but Celery reads {right[column]!r}"
@@ -204,6 +208,7 @@ def agrees(url: sa.URL, serializer: str, zone: str, table: list[dict[str, Any]])
         result_backend_always_retry=False,
     )
     engine = sa.create_engine(url)
+    ends = {f"task-{number}": row["end"][1] for number, row in enumerate(table)}
     protocols = {f"task-{number}": row["protocol"] for number, row in enumerate(table)}
     before = dt.datetime.now(dt.UTC).replace(microsecond=0)  # as MariaDB keeps times
     ids = write(app, engine, table)
@@ -216,7 +221,13 @@ def agrees(url: sa.URL, serializer: str, zone: str, table: list[dict[str, Any]])
         told = load_results(engine, **clock, serializer=serializer).set_index("task_id")
         for task_id, frame in itertools.product(ids, [guessed, told]):
             row = frame.loc[task_id]
-            assert complaints(row, app.backend.get_task_meta(task_id)) == []
+            try:
+                meta = app.backend.get_task_meta(task_id)
+            except DecodeError:
+                # Celery writes integers as the keys of msgpack's maps, and refuses to read them.
+                assert serializer == "msgpack" or not pd.isna(row["undecodable"])
+                continue
+            assert complaints(row, meta, ends[task_id]) == []
             dated = not pd.isna(row["date_done"])
             assert not dated or before <= row["date_done"] <= after or is_doubtful(row)
             pickled = serializer == "pickle" or protocols[task_id] is not None

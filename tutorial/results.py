@@ -123,8 +123,8 @@ def load_results(
         What cannot be decoded stays as the stored bytes, or is NaT in ``date_done``. A time that
         occurs twice or never in its zone, because the clocks are changed, is also listed in
         ``undecodable``: it is read as the first of the two, or as the moment of the change.
-        With a `timezone` other than UTC, so is the time of a task that has not ended, because
-        SQLite and MariaDB keep it in UTC.
+        If `timezone` is not UTC, the time of a task that has not ended is listed too: on SQLite
+        and MariaDB, that time is in UTC.
 
     Raises
     ------
