@@ -371,6 +371,18 @@ def test_a_view_with_an_archive(kind: str, tmp_path: Path) -> None:
         assert found - wrong == {"unserializable-results", "repeated-task-ids"}
 
 
+def test_a_view_of_some_columns(tmp_path: Path) -> None:
+    with fresh_table("sqlite", "5.7.0", tmp_path) as engine:
+        run(engine, "CREATE VIEW few AS SELECT task_id, name, status, result FROM celery_taskmeta")
+        report = inspect(engine, table="few", progress=False)
+        with pytest.raises(ValueError, match="is a schema, pass it as the schema"):
+            inspect(engine, table="main.celery_taskmeta", progress=False)
+    assert [finding.check for finding in report.findings] == ["unserializable-results"]
+    assert report.unchecked == [
+        ("columns and indexes", "the view has no column id, date_done, traceback")
+    ]
+
+
 @pytest.mark.parametrize("version", ["2.4.0", "2.6.0"])
 @pytest.mark.parametrize("name", ["json", "pickle"])
 def test_a_table_of_django_celery_results(version: str, name: str, tmp_path: Path) -> None:

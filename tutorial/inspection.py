@@ -209,7 +209,13 @@ def _find_table(
     check_exists(engine)
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        tasks = Table(engine, name, schema, timezone)
+        try:
+            tasks = Table(engine, name, schema, timezone)
+        except ValueError as error:
+            if "." not in name or schema is not None:
+                raise
+            hint = "If the part before the dot is a schema, pass it as the schema."
+            raise ValueError(f"{error} {hint}") from None
     if tasks.exists:
         # Python warns too, whenever it happens to collect a file that somebody left open.
         ours = [str(each.message) for each in caught if each.category is UserWarning]
@@ -280,7 +286,8 @@ class _Inspection:
         read = self._read(reader, bar)
         limits = self._value("the lengths of columns", partial(text_limits, source), {})
         self._collect("values and states", values.check(read, limits))
-        self._collect("dates", dates.check(read, expires))
+        if "date_done" in source.tasks.columns:
+            self._collect("dates", dates.check(read, expires))
         if not looks.is_view:
             self._collect("ids", ids.check(source, read))
         self._collect("children", related.check_children(source, read))

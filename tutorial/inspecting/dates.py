@@ -33,14 +33,14 @@ def check(rows: Rows, expires: dt.timedelta | None) -> Found:
     dates = frame["date_done"]
     bad = dates.isna() & frame["undecodable"].str.contains("date_done", na=False)
     if bad.any():
-        yield "unreadable-dates", f"{rows.of(bad.sum())}{_ids(frame[bad])}."
+        yield "unreadable-dates", f"{rows.of(bad.sum())}{ids_of(frame[bad])}."
     late = dates > time + CLOCKS
     if late.any():
         ahead = _duration(dates.max() - time)
         yield "future-dates", f"{rows.of(late.sum())}; the latest is {ahead} ahead."
     undeletable = dates.isna() & ~bad & is_old(rows, time, ended=True)
     if undeletable.any():
-        yield "never-deleted", f"{rows.of(undeletable.sum())}{_ids(frame[undeletable])}."
+        yield "never-deleted", f"{rows.of(undeletable.sum())}{ids_of(frame[undeletable])}."
     old = is_expired(dates, expires)
     if expires and old.any():
         yield (
@@ -114,8 +114,19 @@ def is_old(rows: Rows, time: dt.datetime, *, ended: bool) -> pd.Series:
     return (old & unfinished) | (~unfinished if ended else False)
 
 
-def _ids(frame: pd.DataFrame) -> str:
-    return f" (id {some(frame['id'])})"
+def ids_of(frame: pd.DataFrame) -> str:
+    """Return the first ids of some rows, in brackets; nothing if a view does not show them.
+
+    Parameters
+    ----------
+    frame : pandas.DataFrame
+
+    Returns
+    -------
+    str
+    """
+    ids = frame["id"].dropna()
+    return f" (id {some(ids)})" if len(ids) else ""
 
 
 def _duration(length: dt.timedelta) -> str:

@@ -3,7 +3,7 @@
 import pandas as pd
 from celery import states
 
-from tutorial.inspecting.dates import is_old
+from tutorial.inspecting.dates import ids_of, is_old
 from tutorial.inspecting.findings import Facts, Found, size, some
 from tutorial.inspecting.rows import Rows
 from tutorial.inspecting.source import now
@@ -62,17 +62,17 @@ def _check_states(rows: Rows) -> Found:
     stuck = frame[is_old(rows, now(), ended=False)]
     if len(stuck):
         counts = some(f"{status} {count:,}" for status, count in _counts(stuck["status"]))
-        yield "stuck-tasks", f"For more than a day, {rows.of(len(stuck))}: {counts}{_ids(stuck)}."
+        yield "stuck-tasks", f"For more than a day, {rows.of(len(stuck))}: {counts}{ids_of(stuck)}."
     for column, finding in (("status", "no-state"), ("task_id", "no-task-id")):
         empty = frame[frame[column].fillna("") == ""]
         if len(empty):
-            yield finding, f"{rows.of(len(empty))}{_ids(empty)}."
+            yield finding, f"{rows.of(len(empty))}{ids_of(empty)}."
     almost = frame[
         frame["status"].isin(list(filter(_is_almost, frame["status"].dropna().unique())))
     ]
     if len(almost):
         words = some(map(repr, almost["status"].unique()))
-        yield "misspelt-states", f"{rows.of(len(almost))}: {words}{_ids(almost)}."
+        yield "misspelt-states", f"{rows.of(len(almost))}: {words}{ids_of(almost)}."
     repeated = frame["task_id"].notna() & frame["task_id"].duplicated()
     if repeated.any():
         yield "repeated-task-ids", f"{rows.of(repeated.sum())} repeat the task id of another."
@@ -212,8 +212,4 @@ def _counts(column: pd.Series) -> list[tuple[str | None, int]]:
 def _where(frame: pd.DataFrame) -> str:
     """Name the tasks of some rows, or else their ids."""
     names = [name for name, _count in _counts(frame["name"]) if name]
-    return f", of {some(names, 3)}" if names else _ids(frame)
-
-
-def _ids(frame: pd.DataFrame) -> str:
-    return f" (id {some(frame['id'])})"
+    return f", of {some(names, 3)}" if names else ids_of(frame)
