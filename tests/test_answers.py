@@ -1,5 +1,7 @@
 """Each check refuses the wrong answers of tests/answers, says why, and accepts the right ones."""
 
+import re
+import tomllib
 from dataclasses import replace
 from importlib import import_module
 from itertools import islice
@@ -9,9 +11,12 @@ import pytest
 from exercise_runs import Answers, Outcome, run
 from processes import survivors
 
-from tutorial.commands.chapters import EXERCISES
+from tutorial.commands import tables
+from tutorial.commands.chapters import EXERCISES, chapters
 from tutorial.commands.progress import exercises
+from tutorial.commands.tables import minutes
 
+TEACHERS = tomllib.loads(tables.TEACHERS.read_text(encoding="utf-8"))
 CHAPTERS = sorted(path.stem for path in EXERCISES.glob("*.ipynb"))
 # One chapter about files, one about rows of older versions. The solutions of all
 # chapters run with the notebooks.
@@ -60,6 +65,27 @@ def check(chapter: str, given: dict[int, Answers], home: Path) -> None:
 def test_no_answer_a_wrong_one_and_the_solution(chapter: str, tmp_path: Path) -> None:
     given = {number: a_few(each) for number, each in answers(chapter).items()}
     check(chapter, given, tmp_path)
+
+
+@pytest.mark.parametrize("chapter", CHAPTERS)
+def test_the_teachers_page_quotes_what_the_checks_say(chapter: str) -> None:
+    given, facts = answers(chapter), TEACHERS[chapter]
+    assert [*facts] == [str(number) for number in given]
+    for number, each in facts.items():
+        says = [message for message in given[int(number)].wrong.values() if each["says"] in message]
+        assert says, f"exercise {number}: no wrong answer of tests/answers gets {each['says']!r}"
+
+
+def test_the_plans_leave_time_for_what_they_plan() -> None:
+    page = (EXERCISES / "TEACHERS.md").read_text(encoding="utf-8")
+    row = r"^\| (\d\d)(?: or (\d\d))?(?: together| read alone|), and its exercises \| (\d+) \|$"
+    planned = re.findall(row, page, re.MULTILINE)
+    assert len(planned) >= 8
+    for *numbers, given in planned:
+        for chapter in chapters():
+            if chapter.number in numbers:
+                own = sum(each["minutes"] for each in TEACHERS[chapter.name].values())
+                assert minutes(chapter) + own <= int(given), chapter.name
 
 
 @pytest.mark.slow

@@ -21,6 +21,7 @@ from tutorial.exercises.checking import SOURCES
 
 BEGIN = "<!-- made by python -m tutorial tables: {} -->"
 END = "<!-- end -->"
+TEACHERS = COURSE / "tutorial" / "exercises" / "teachers.toml"
 PACKAGES = {"celery": "Celery", "kombu": "kombu", "sqlalchemy": "SQLAlchemy", "pandas": "pandas"}
 
 
@@ -146,6 +147,37 @@ def teachers_table() -> str:
     return "\n".join(rows)
 
 
+def exercises_table() -> str:
+    """For teachers: what a chapter teaches, and what goes wrong in its exercises."""
+    facts = tomllib.loads(TEACHERS.read_text(encoding="utf-8"))
+    blocks = []
+    for chapter in chapters():
+        rows = ["| exercise | minutes | a common mistake | the check says |", "|---|---|---|---|"]
+        titles = _titles(chapter)
+        for number, each in facts.get(chapter.name, {}).items():
+            says = each["says"].strip(" ,.:")
+            cells = f"{number}. {titles[number]}", each["minutes"], each["mistake"], f"… {says} …"
+            rows.append(f"| {' | '.join(map(str, cells))} |")
+        blocks.append("\n".join([f"**{chapter.name}.** {_goal(chapter)}", "", *rows]))
+    return "\n\n".join(blocks)
+
+
+def _goal(chapter: Chapter) -> str:
+    """Return what a chapter's first cell says that one learns."""
+    opening = nbformat.read(NOTEBOOKS / f"{chapter.name}.ipynb", as_version=4).cells[0].source
+    found = re.search(r"^\| \*\*What you'll learn\*\* \| (.*) \|$", opening, re.MULTILINE)
+    if not found:
+        raise TableProblem(f"{chapter.name}: the first cell has no row '| **What you'll learn** |'")
+    return found[1]
+
+
+def _titles(chapter: Chapter) -> dict[str, str]:
+    """Return the titles of a chapter's exercises, by their numbers."""
+    cells = nbformat.read(SOURCES / f"{chapter.name}.ipynb", as_version=4).cells
+    text = "\n".join(cell.source for cell in cells if cell.cell_type == "markdown")
+    return dict(re.findall(r"^## Exercise (\d+): (.*)$", text, re.MULTILINE))
+
+
 def minutes(chapter: Chapter) -> int:
     """Return the time that a chapter's first cell promises.
 
@@ -211,6 +243,7 @@ def supported_pythons(requires_python: str) -> str:
 TABLES: dict[str, Callable[[], str]] = {
     "parts": parts_table,
     "map": map_table,
+    "exercises": exercises_table,
     "teachers": teachers_table,
     "versions": versions_table,
 }
