@@ -1,6 +1,7 @@
 """A result that the database refuses leaves its cause; one that it cannot take now is kept."""
 
 import json
+import uuid
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -10,7 +11,7 @@ import pytest
 import sqlalchemy as sa
 from celery import Celery
 from celery.exceptions import BackendStoreError
-from databases import server_url
+from databases import DATABASES, empty_database, server_url
 from processes import few, needs_fork, python, survivors
 
 from tutorial import servers, tasks
@@ -152,7 +153,7 @@ REFUSED_IDS = {
 }
 
 
-def finish(app: Celery, task_id: str) -> None:
+def finish(app: Celery, task_id: Any) -> None:
     """Store a result as a worker does."""
     try:
         app.backend.mark_as_done(task_id, 5)
@@ -194,6 +195,19 @@ def test_a_task_id_that_the_column_does_not_take_ends_in_a_failure(
     assert (stored["status"] == "FAILURE").sum() == len(refused)
     kept = {*stored["task_id"]} & {*ODD_IDS.values()}
     assert kept == {task_id for name, task_id in ODD_IDS.items() if name not in refused}
+
+
+@pytest.mark.parametrize("kind", DATABASES)
+def test_a_task_id_that_is_no_text_is_stored_as_text(kind: str, tmp_path: Path) -> None:
+    with empty_database(kind, tmp_path) as url:
+        engine = make_engine(url)
+        app = Celery("ids", backend=engine_backend(engine), set_as_current=False)
+        for task_id in (uuid.UUID(int=7), 5, b"x"):
+            finish(app, task_id)
+            assert app.AsyncResult(task_id).get(timeout=300) == 5
+        assert {*load_results(engine)["task_id"]} == {str(uuid.UUID(int=7)), "5", "x"}
+        assert app.AsyncResult("5").state == "SUCCESS"
+        engine.dispose()
 
 
 @pytest.mark.slow

@@ -20,7 +20,7 @@ from sqlalchemy.orm import Session, sessionmaker
 
 from tutorial.database import configure_engine, make_engine
 from tutorial.reading.pickles import read_exception, read_pickle
-from tutorial.storing import LENGTH, StoringBackend, refuses_value, storable_id
+from tutorial.storing import LENGTH, StoringBackend, id_as_text, refuses_value, storable_id
 
 SHORTEST_NAP = 0.0005  # seconds between the first checks for a result
 PATIENCE = 0.05  # later a nap lasts this part of the time for which `get` has waited
@@ -200,6 +200,7 @@ class EngineBackend(StoringBackend):
 
     def _find_row(self, connection: sa.Connection, task_id: str) -> Any:
         """Return the row of a task; if its id could not be stored, the row that says so."""
+        task_id = id_as_text(task_id)
         kept = storable_id(task_id)
         if kept == task_id:
             return self._row(connection, task_id)

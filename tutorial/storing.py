@@ -19,6 +19,7 @@ from celery.backends.database import RETRYABLE_DB_ERRORS, DatabaseBackend
 from celery.exceptions import BackendStoreError
 from celery.signals import worker_ready, worker_shutdown
 from celery.utils.log import get_logger
+from kombu.utils.encoding import bytes_to_str
 
 from tutorial.database import explain
 
@@ -89,6 +90,7 @@ class StoringBackend(DatabaseBackend):
         celery.exceptions.BackendStoreError
             If the database refuses the result for ever, or is away for too long.
         """
+        task_id = id_as_text(task_id)
         store = partial(self._store_or_refuse, task_id, result, state, traceback, request)
         if _main_process.is_waited_for():
             try:
@@ -142,6 +144,21 @@ def _is_refusal(errors: list[Exception]) -> bool:
         broken = [each for each in errors if getattr(each, "connection_invalidated", False)]
         return sum(bool(getattr(each, "statement", "")) for each in broken) >= BROKEN_AT_MOST
     return len(errors) >= ODD_AT_MOST
+
+
+def id_as_text(task_id: Any) -> Any:
+    """Return a task id as its column takes it: some send their tasks with a UUID, or a number.
+
+    Parameters
+    ----------
+    task_id : object
+
+    Returns
+    -------
+    str or None
+        None for a task that was called as a function.
+    """
+    return None if task_id is None else str(bytes_to_str(task_id))
 
 
 def refuses_value(error: BaseException) -> bool:
