@@ -349,7 +349,7 @@ def _sqlite_reason(url: sa.URL, error: sa.exc.DBAPIError) -> str | None:
         return None
     if code == "SQLITE_READONLY_ROLLBACK":
         return "a program that was writing to it was killed; open it once for writing"
-    if os.access(path, os.R_OK) and _in_wal_mode(path) and not os.access(path.parent, os.W_OK):
+    if os.access(path, os.R_OK) and not os.access(path.parent, os.W_OK) and _in_wal_mode(path):
         return (
             "it is in WAL mode, for which SQLite needs files beside it, and its folder is "
             "read-only; while nobody writes to it, it can be read with the URL "
