@@ -121,6 +121,18 @@ CASES = [
         for name, cases in (("columns", NO_COLUMNS), ("limit", NO_ROWS), ("decode", NO_TRUTH))
         for case in tried(call, ENGINE, cases=cases, **{name: NOTHING})
     ],
+    *tried(
+        load_results,
+        ENGINE,
+        since=NOTHING,
+        cases=[
+            ("9999-12-31T23:59:59-23:59", "not in the years 1 to 9999 in UTC"),
+            (
+                dt.datetime.min.replace(tzinfo=dt.timezone(dt.timedelta(hours=1))),
+                "not in the years",
+            ),
+        ],
+    ),
     *tried(iter_results, ENGINE, chunksize=NOTHING, cases=NO_ROWS),
     *tried(load_results, ENGINE, progress=NOTHING, cases=NO_TRUTH),
     *tried(count_results, ENGINE, NOTHING, cases=[([[]], "one or more"), (5, "not by 5")]),

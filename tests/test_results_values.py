@@ -356,6 +356,14 @@ def test_hour_that_is_shown_twice_is_flagged_and_filtered_alike(engine: sa.Engin
         assert count_results(engine, since=moment, timezone="Europe/Berlin").sum() == len(later)
 
 
+def test_words_that_no_database_stores_find_nothing(engine: sa.Engine, url: sa.URL) -> None:
+    store(make_app(url.render_as_string(hide_password=False)), "one", 5)
+    for word in ("\ud800", "a\0b", "x" * 100_000):
+        assert load_results(engine, status=word).empty
+        assert count_results(engine, name=[word, word]).empty
+    assert len(load_results(engine, status=["\ud800", *["SUCCESS"] * 70_000])) == 1
+
+
 def test_time_of_a_task_that_has_not_ended_is_in_utc(engine: sa.Engine, url: sa.URL) -> None:
     """Celery gives it none; when the row changes, SQLAlchemy gives it one in UTC."""
     zone = "America/New_York"

@@ -67,7 +67,10 @@ def read_moment(moment: Any, what: str) -> dt.datetime:
             f"{what}={moment!r} is not a moment in ISO 8601's format, "
             "such as '2026-01-31 12:00' or '2026-01-31T12:00+01:00'."
         ) from None
-    return time.replace(tzinfo=time.tzinfo or dt.UTC).astimezone(dt.UTC)
+    try:
+        return time.replace(tzinfo=time.tzinfo or dt.UTC).astimezone(dt.UTC)
+    except OverflowError:
+        raise ValueError(f"{what}={moment!r} is not in the years 1 to 9999 in UTC.") from None
 
 
 def is_fixed(zone: dt.tzinfo, moment: dt.datetime) -> bool:

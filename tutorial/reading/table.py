@@ -1,6 +1,7 @@
 """Reads a table page by page, and hands its rows on in batches of Arrow's arrays."""
 
 import datetime as dt
+import re
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import suppress
 from typing import Any
@@ -41,6 +42,8 @@ SELECT concat_ws(' ', current_user, current_database(),
 extract(epoch FROM pg_postmaster_start_time()),
 CAST(CAST(:table AS regclass) AS oid))
 """
+
+SURROGATE = re.compile("[\ud800-\udfff]")
 
 Strings = str | Collection[str] | None
 Rows = list[tuple[Any, ...]]  # a batch, column by column
@@ -415,4 +418,5 @@ def _strings(value: Strings, what: str) -> list[str]:
     found = [value] if isinstance(value, str) else value
     if not isinstance(found, Collection) or not all(isinstance(word, str) for word in found):
         raise TypeError(f"The {what} must be a string or a list of strings, but is {value!r}.")
-    return list(found)
+    # A lone surrogate has no form in UTF-8: no database has stored it, and no driver sends it.
+    return [word for word in dict.fromkeys(found) if not SURROGATE.search(word)]
