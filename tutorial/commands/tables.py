@@ -13,7 +13,7 @@ import nbformat
 from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 
-from tutorial.commands.chapters import NOTEBOOKS, Chapter, chapters, parts
+from tutorial.commands.chapters import EXERCISES, NOTEBOOKS, Chapter, chapters, parts
 from tutorial.commands.environment import COURSE, VERSIONS
 from tutorial.commands.execute import canonical, serialize
 from tutorial.commands.progress import exercises
@@ -21,7 +21,7 @@ from tutorial.exercises.checking import SOURCES
 
 BEGIN = "<!-- made by python -m tutorial tables: {} -->"
 END = "<!-- end -->"
-TEACHERS = COURSE / "tutorial" / "exercises" / "teachers.toml"
+TEACHERS = EXERCISES / "teachers.toml"
 PACKAGES = {"celery": "Celery", "kombu": "kombu", "sqlalchemy": "SQLAlchemy", "pandas": "pandas"}
 
 
