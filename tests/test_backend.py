@@ -540,7 +540,7 @@ POOLS = [
     pytest.param("prefork", 4, "fork", marks=[needs_fork, pytest.mark.slow]),
     pytest.param("prefork", 8, "fork", marks=[needs_fork, pytest.mark.slow]),
     pytest.param("prefork", 2, "spawn", marks=[needs_fork, pytest.mark.slow]),
-    ("threads", 8, "fork"),
+    pytest.param("threads", 8, "fork", marks=pytest.mark.slow),
     pytest.param("solo", 1, "fork", marks=pytest.mark.slow),
 ]
 

@@ -228,6 +228,7 @@ def waiting(engine: sa.Engine) -> list[tuple[int, int]]:
     return sorted(tuple(json.loads(text.replace("(", "[").replace(")", "]"))) for text in headers)
 
 
+@pytest.mark.slow
 def test_several_producers_at_once_on_a_new_file_lose_nothing(folder: Path) -> None:
     code = """
 import sys

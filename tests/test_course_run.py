@@ -141,6 +141,7 @@ def test_a_broken_task_and_a_changed_digit_fail_and_cleared_outputs_are_seen(cou
     assert left == []
 
 
+@pytest.mark.slow
 def test_what_a_run_leaves_is_seen(course: Path) -> None:
     write(course, "03-add", (LEAVE_A_PROCESS, ""), ("open('left.txt', 'w').write('x')", "1"))
     _, left = run_pytest(course, patience=0.2)
@@ -150,6 +151,7 @@ def test_what_a_run_leaves_is_seen(course: Path) -> None:
         process.kill()
 
 
+@pytest.mark.slow
 def test_a_cell_that_needs_a_missing_server_is_skipped_in_whatever_folder_pytest_starts(
     course: Path, tmp_path: Path
 ) -> None:

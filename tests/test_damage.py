@@ -200,6 +200,7 @@ def test_a_full_disk_delays_results_and_loses_none(small_disk: Path, pool: str) 
     assert after == "['SUCCESS', 'SUCCESS', 'SUCCESS'] 2"
 
 
+@pytest.mark.slow
 def test_a_folder_that_becomes_read_only(folder_to_protect: Path) -> None:
     start, engine, after = run(READ_ONLY, folder_to_protect)
     for sentence in (start, engine):

@@ -24,6 +24,7 @@ def write(folder: Path, *sources: str, tags: tuple[str, ...] = ()) -> Path:
     return path
 
 
+@pytest.mark.slow
 def test_two_runs_give_the_same_bytes(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
 ) -> None:

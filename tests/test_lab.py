@@ -166,6 +166,7 @@ def test_a_taken_port_is_no_obstacle(start_lab: Callable[..., Lab]) -> None:
     assert json.loads(running.ask("/api/status"))["started"]
 
 
+@pytest.mark.slow
 def test_the_kernel_is_that_of_the_environment(
     start_lab: Callable[..., Lab], tmp_path: Path
 ) -> None:
@@ -243,6 +244,7 @@ def workers(folder: Path) -> list[psutil.Process]:
     return found
 
 
+@pytest.mark.slow
 @posix
 def test_it_stops_where_the_parent_ignores_sigint(
     start_lab: Callable[..., Lab],

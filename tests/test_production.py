@@ -370,6 +370,7 @@ app.conf.beat_schedule = {"sum": {"task": add.name, "schedule": 0.2, "args": (2,
 """
 
 
+@pytest.mark.slow
 @needs_fork
 def test_two_workers_with_beat_send_each_task_twice(
     home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -160,6 +160,7 @@ def test_tasks_that_have_ended_are_left_alone(engines: Engines) -> None:
     assert requeue_lost(*engines) == 0
 
 
+@pytest.mark.slow
 def test_what_a_stopping_worker_gave_back_is_not_lost(engines: Engines, gate: Path) -> None:
     def open_when_it_stops() -> None:
         wait_for(lambda: "Warm shutdown" in worker.logs())
@@ -203,6 +204,7 @@ Worker._make_protected_receive = receive_and_die
 """
 
 
+@pytest.mark.slow
 @needs_fork
 def test_a_task_that_a_pool_process_never_reported_comes_back_when_the_worker_ends(
     engines: Engines, home: Path, monkeypatch: pytest.MonkeyPatch
@@ -249,6 +251,7 @@ def test_a_task_that_kills_its_process_ends_after_its_retries(
     assert (home / "deaths").read_text() == "xx"
 
 
+@pytest.mark.slow
 def test_a_task_that_ignores_its_result_is_left_alone(engines: Engines) -> None:
     with Worker() as worker:
         tasks.nap.apply_async([LONG], ignore_result=True)
@@ -257,6 +260,7 @@ def test_a_task_that_ignores_its_result_is_left_alone(engines: Engines) -> None:
     assert requeue_lost(*engines) == 0
 
 
+@pytest.mark.slow
 def test_a_chord_is_done_though_the_task_that_watches_it_was_lost(
     engines: Engines, gate: Path
 ) -> None:
@@ -273,6 +277,7 @@ def test_a_chord_is_done_though_the_task_that_watches_it_was_lost(
     assert len(lost_tasks(*engines)) == 0  # its result is ignored, but its chord is done
 
 
+@pytest.mark.slow
 def test_messages_of_long_ago_are_left_alone_unless_one_asks(engines: Engines) -> None:
     with Worker() as worker:
         tasks.nap.delay(LONG)
@@ -285,6 +290,7 @@ def test_messages_of_long_ago_are_left_alone_unless_one_asks(engines: Engines) -
     assert requeue_lost(*engines, max_age=timedelta(hours=26)) == 1
 
 
+@pytest.mark.slow
 def test_only_the_chosen_tasks_are_put_back_and_deliveries_are_counted(engines: Engines) -> None:
     for _ in range(2):
         with Worker() as worker:
@@ -380,6 +386,7 @@ print(sum(requeue_lost(make_engine(), queue_engine()) for _ in range(3)))
     assert received(engines[1]) == 0
 
 
+@pytest.mark.slow
 def test_a_recovery_that_comes_late_takes_nothing_from_a_living_worker(
     engines: Engines, gate: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

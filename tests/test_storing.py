@@ -285,6 +285,7 @@ def needs_private_servers() -> None:
             pytest.skip(reason)
 
 
+@pytest.mark.slow
 def test_the_main_process_answers_while_the_database_is_away(tmp_path: Path) -> None:
     needs_private_servers()
     done = python(PING, tmp_path)

@@ -133,6 +133,7 @@ def test_the_log_is_complete_and_shortens_the_path(home: Path) -> None:
     assert worker.logfile == home / "logs" / "celery@notebook.log"
 
 
+@pytest.mark.slow
 def test_restart_is_another_process_with_a_log_of_its_own() -> None:
     with Worker(pool="solo") as worker:
         first = worker.pid
@@ -165,6 +166,7 @@ def test_kill_leaves_nothing_also_when_busy(home: Path) -> None:
     worker.kill()
 
 
+@pytest.mark.slow
 def test_the_same_name_in_the_same_process_replaces_the_worker() -> None:
     first = Worker(pool="solo").start()
     with Worker(pool="solo") as second:
@@ -197,6 +199,7 @@ def test_two_names_are_two_workers(home: Path, more_tasks: str, tmp_path: Path) 
 # What is asked for
 
 
+@pytest.mark.slow
 def test_concurrency(more_tasks: str, tmp_path: Path) -> None:
     with Worker(more_tasks, concurrency=3) as worker:
         if DEFAULT_POOL == "prefork":
@@ -229,6 +232,7 @@ def test_beat_sends_tasks_beside_the_pool(tmp_path: Path, monkeypatch: pytest.Mo
         wait_for(lambda: worker.logs().count("succeeded") >= 2)
 
 
+@pytest.mark.slow
 def test_loglevel_and_logfile(tmp_path: Path) -> None:
     path = tmp_path / "logs of my own" / "worker.log"
     with Worker(loglevel="warning", logfile=path, pool="solo") as worker:
@@ -240,6 +244,7 @@ def test_loglevel_and_logfile(tmp_path: Path) -> None:
     assert "DEBUG" in worker.logs()
 
 
+@pytest.mark.slow
 def test_a_log_that_has_been_deleted_is_empty() -> None:
     with Worker(pool="solo") as worker:
         assert worker.logfile
@@ -401,6 +406,7 @@ def test_times_and_numbers_of_lines_are_checked_too() -> None:
         idle.logs(tail=-1)
 
 
+@pytest.mark.slow
 def test_an_app_can_be_given_in_each_form() -> None:
     forms = [Worker(app=form).app for form in ("tutorial.tasks", tasks, tasks.app)]
     assert forms == ["tutorial.tasks", "tutorial.tasks", "tutorial.tasks:app"]
