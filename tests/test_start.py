@@ -123,6 +123,11 @@ def test_the_first_run_makes_the_environment_and_the_second_needs_nothing(
     assert (second.stdout, second.stderr) == (first.stdout, "")
 
 
+def test_where_python_keeps_no_bytecode_uv_compiles_all(course: SmallCourse) -> None:
+    course.where(PYTHONDONTWRITEBYTECODE="1")
+    assert list(Path(course.environment).rglob("*.pyc"))
+
+
 def test_it_runs_from_another_folder(course: SmallCourse, tmp_path: Path) -> None:
     arguments = (str(course.folder / "tutorial"), "reset")
     assert course.where(cwd=tmp_path, arguments=arguments) == course.environment

@@ -110,16 +110,25 @@ def install(needs: set[str]) -> None:
     groups = needs & set(_project()["dependency-groups"]) - {"servers"}
     extras = ",".join(sorted(needs - groups))
     STAMP.unlink(missing_ok=True)
-    # Compiling all modules takes longer than all the rest, and most are never imported.
     run_uv(
         uv,
-        *("pip", "install", "--no-compile-bytecode"),
+        *("pip", "install", _compile_option()),
         *("--python", str(PYTHON), "--constraints", str(VERSIONS)),
         *("--editable", f".[{extras}]"),
         *(option for group in sorted(groups) for option in ("--group", group)),
     )
     new = {"course": str(COURSE), "packages": _digest(), "needs": sorted(needs)}
     STAMP.write_text(json.dumps(new), encoding="utf-8")
+
+
+def _compile_option() -> str:
+    """Return whether uv compiles all modules, most of which are never imported.
+
+    That takes longer than all the rest, so it is left to the first import, which keeps its work.
+    With PYTHONDONTWRITEBYTECODE it does not: every process would compile what it imports, and the
+    tests would take twice as long.
+    """
+    return "--compile-bytecode" if sys.dont_write_bytecode else "--no-compile-bytecode"
 
 
 def find_uv() -> str:
