@@ -124,8 +124,16 @@ def test_the_first_run_makes_the_environment_and_the_second_needs_nothing(
 
 
 def test_where_python_keeps_no_bytecode_uv_compiles_all(course: SmallCourse) -> None:
+    small = course.home / "small"
+    (small / "small").mkdir(parents=True)
+    (small / "small" / "__init__.py").touch()
+    (small / "pyproject.toml").write_text(
+        PROJECT.replace("celery-sql-results-tutorial", "small").replace('"tutorial"', '"small"')
+    )
+    needed = f'dependencies = ["small @ {small.as_uri()}"]'
+    (course.folder / "pyproject.toml").write_text(PROJECT.replace("dependencies = []", needed))
     course.where(PYTHONDONTWRITEBYTECODE="1")
-    assert list(Path(course.environment).rglob("*.pyc"))
+    assert [path.parts[-3] for path in Path(course.environment).rglob("__init__*.pyc")] == ["small"]
 
 
 def test_it_runs_from_another_folder(course: SmallCourse, tmp_path: Path) -> None:
