@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 from packaging.requirements import Requirement
+from processes import wait_for
 
 from tutorial.commands.new import TEMPLATE, NewProjectError, create
 from tutorial.servers import Server, missing
@@ -57,6 +58,7 @@ class RunningWorker:
     def __init__(self, project: Path, run: Any) -> None:
         command = [sys.executable, "-m", "celery", "-A", "tasks", "worker", "--concurrency=2"]
         self.log = project / "worker.log"
+        self.begin = self.log.stat().st_size if self.log.exists() else 0
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
                 [*command, "--loglevel=info"],
@@ -72,6 +74,11 @@ class RunningWorker:
         self.process.wait()
 
     def __enter__(self) -> "RunningWorker":
+        """Wait until it is ready, as a person does who starts it in a second terminal.
+
+        Two programs that make kombu's tables in a new file at once can end in an error.
+        """
+        wait_for(lambda: b" ready." in self.log.read_bytes()[self.begin :])
         return self
 
     def __exit__(self, *_: object) -> None:
