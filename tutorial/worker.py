@@ -1,10 +1,10 @@
 """A real ``celery worker`` process in the background of a notebook or a script."""
 
 import atexit
+import collections
 import html
 import os
 import time
-from collections import deque
 from collections.abc import Iterable
 from io import BufferedWriter
 from pathlib import Path
@@ -296,7 +296,7 @@ class Worker:
             return ""
         with self.logfile.open("rb") as log:
             log.seek(self._log_start)
-            lines = deque(log, maxlen=tail)
+            lines = collections.deque(log, maxlen=tail)
         text = b"".join(lines).decode(errors="replace")
         return text.replace(self._workspace, "$TUTORIAL_HOME").rstrip("\n")
 
