@@ -696,6 +696,7 @@ def test_a_worker_in_a_terminal_ends_with_it(module: str, home: Path, tmp_path: 
     pid, terminal = pty.fork()
     if pid == 0:
         os.chdir(tmp_path)
+        signal.signal(signal.SIGHUP, signal.SIG_DFL)  # the tests may run under nohup
         os.execve("/bin/bash", ["bash", "--norc", "-i"], environment(home, PATH=os.environ["PATH"]))
     line = f"'{command}' -A {module} worker -c 1 -l info > '{log}' 2>&1\n"
     os.write(terminal, line.encode())
