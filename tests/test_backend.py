@@ -316,7 +316,7 @@ def test_a_table_that_lacks_a_column_is_read_and_written_without_it(
     assert app.AsyncResult("two").get(timeout=5) == 6
     assert app.AsyncResult("two").exists()
     assert len(caplog.messages) == 1
-    assert f"celery_taskmeta has no column {column}, and its owner has not let us" in caplog.text
+    assert f"celery_taskmeta has no column {column}, and this role may not add it" in caplog.text
 
 
 @pytest.mark.parametrize("url", ["postgresql"], indirect=True)

@@ -121,7 +121,7 @@ def test_a_handout_overwrites_nothing(tmp_path: Path) -> None:
     (tmp_path / "thesis.txt").touch()
     with pytest.raises(ClassroomError, match="not empty"):
         classroom.handout(tmp_path)
-    with pytest.raises(ClassroomError, match="lies in the course"):
+    with pytest.raises(ClassroomError, match="is inside the course"):
         classroom.handout(COURSE / "handout")
     assert not (COURSE / "handout").exists()
 

@@ -263,7 +263,7 @@ wait_for("nap", 3)
 database.stop()
 wait_for("Hard time limit", 2)
 worker.stop()
-print(f"The result of task {late.id} is lost: the database is away." in worker.logs())
+print(f"The result of task {late.id} is lost: the database is down." in worker.logs())
 """
 )
 STARTED = (

@@ -321,7 +321,7 @@ with Worker(pool="solo"):
     other, line = started(code, home)
     assert line == "ready"
     with pytest.raises(
-        WorkerStartError, match=r"Another process runs .*'celery@notebook'.*hostname"
+        WorkerStartError, match=r"Another process is running .*'celery@notebook'.*hostname"
     ):
         Worker().start()
     with Worker(hostname="mine@notebook", pool="solo"):

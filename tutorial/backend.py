@@ -275,7 +275,7 @@ class EngineBackend(StoringBackend):
         if not missing or missing & NEEDED:
             return False
         logger.warning(
-            "The table %s has no column %s, and its owner has not let us add it: results are "
+            "The table %s has no column %s, and this role may not add it: results are "
             "stored and read without it.",
             table.name,
             " and no column ".join(sorted(missing)),

@@ -201,7 +201,7 @@ def check_engine(engine: Any) -> None:
     """
     if not isinstance(engine, sa.Engine):
         raise TypeError(
-            "A database is read with a SQLAlchemy engine, such as make_engine() returns; "
+            "A database is read with a SQLAlchemy engine, such as one from make_engine(); "
             f"this is a {type(engine).__name__}."
         )
 

@@ -139,7 +139,7 @@ def _read_payload(payload: str | bytes) -> tuple[dict[str, Any], dict[str, Any]]
         message = decode_json(payload)
         return message, dict(message["headers"])
     except Exception as error:  # whatever is wrong with it
-        raise ValueError("This is not a message of Celery's.") from error
+        raise ValueError("This is not a Celery message.") from error
 
 
 def _read_body(body: Any, message: dict[str, Any], compression: str | None) -> Any:

@@ -242,7 +242,7 @@ class _MainProcess:
             try:
                 store(max_retries=3)
             except BackendStoreError:
-                logger.error("The result of task %s is lost: the database is away.", task_id)
+                logger.error("The result of task %s is lost: the database is down.", task_id)
 
 
 _main_process = _MainProcess()

@@ -148,7 +148,7 @@ class Worker:
         except Timeout:
             self._lock = None
             raise WorkerStartError(
-                f"Another process runs a worker named {self.hostname!r} in this workspace: "
+                f"Another process is running a worker named {self.hostname!r} in this workspace: "
                 "stop that one, or give this one another hostname."
             ) from None
 

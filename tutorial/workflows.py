@@ -277,7 +277,7 @@ class _Trees:
 
     def _add(self, task_id: str, name: str, before: list[str]) -> None:
         if not isinstance(task_id, str) or not isinstance(name, str):
-            raise ValueError("A task's id and its name are text.")
+            raise ValueError("A task's id and its name must be strings.")
         self.tasks.setdefault(task_id, {})["name"] = name
         self.after.setdefault(task_id, {}).update(dict.fromkeys(before))
 

@@ -85,7 +85,7 @@ ANSWERS = {
                 "expected 'stored row 0', got None"
             ),
             PERSIST.replace("min(10, 0.02 * 2**n)", "0.02 * 2**n"): (
-                "For a database that is away for 12 attempts: the pauses: "
+                "For a database that is down for 12 attempts: the pauses: "
             ),
             PERSIST.replace("0.02 * 2**n", "0.02"): "away for 3 attempts: the pauses: ",
             PERSIST.replace("if n == 60", "if n == 59"): "raised OperationalError",

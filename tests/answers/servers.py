@@ -75,20 +75,18 @@ ANSWERS = {
         wrong={
             **FUNCTION,
             "return 4": ("an empty queue: expected 0, got 4."),
-            "return client.llen(queue)": (
-                "a queue with seven tasks, of the priorities 0, 3, 5 and 9:"
-            ),
+            "return client.llen(queue)": ("a queue with seven tasks, of priorities 0, 3, 5 and 9:"),
             "return client.llen('orders')": ("an empty queue: expected 0, got 1."),
-            'return len(client.keys(f"{queue}*"))': ("of the priority 0: expected 3, got 2."),
+            'return len(client.keys(f"{queue}*"))': ("of priority 0: expected 3, got 2."),
             'return sum(client.llen(name) for name in client.keys(f"{queue}*"))': (
-                "of the priority 0: expected 3, got 6: a second queue, w"
+                "of priority 0: expected 3, got 6: a second queue, w"
             ),
             'return sum(client.llen(f"{queue}{step}") for step in (0, 3, 6, 9))': (
-                "of the priority 0: expected 3, got 0."
+                "of priority 0: expected 3, got 0."
             ),
-            WAITING.replace("range(10)", "range(1, 10)"): ("of the priority 0: expected 3, got 0."),
+            WAITING.replace("range(10)", "range(1, 10)"): ("of priority 0: expected 3, got 0."),
             WAITING.replace("range(10)", "range(9)"): (
-                "a queue with seven tasks, of the priorities 0, 3, 5 and 9:"
+                "a queue with seven tasks, of priorities 0, 3, 5 and 9:"
             ),
             WAITING.replace("return total", "return str(total)"): (
                 "an empty queue: expected 0, got '0'."
@@ -101,7 +99,7 @@ ANSWERS = {
             "for step in ('', '\\x06\\x163', '\\x06\\x166', '\\x06\\x169'):\n"
             "    while client.rpop(queue + step):\n"
             "        total += 1\n"
-            "return total": ("of the priority 0: it has changed the queue: counting m"),
+            "return total": ("of priority 0: it has changed the queue: counting m"),
         },
         right=[
             WAITING,
@@ -116,10 +114,10 @@ ANSWERS = {
                 "of which have ended: 1 of the tasks that have not ended w"
             ),
             SEND.replace(STATES, '!= "SUCCESS"'): (
-                "of which have ended: it sent a task again that has ended:"
+                "of which have ended: it sent again a task that has ended:"
             ),
             SEND.replace(STATES, '!= "FAILURE"'): (
-                "of which have ended: it sent a task again that has ended:"
+                "of which have ended: it sent again a task that has ended:"
             ),
             SEND.replace(", task_id=task_id", ""): (
                 "of which have ended: 3 messages have new ids instead of t"

@@ -134,7 +134,7 @@ def handout(folder: Path) -> None:
     """
     folder = folder.expanduser().resolve()
     if folder.is_relative_to(COURSE):
-        raise ClassroomError(f"{folder} lies in the course itself: name a folder elsewhere.")
+        raise ClassroomError(f"{folder} is inside the course: name a folder elsewhere.")
     try:
         if folder.exists() and any(folder.iterdir()) and not _is_handout(folder):
             raise ClassroomError(f"{folder} is not empty: name a new folder.")

@@ -114,7 +114,7 @@ def _classroom(options: argparse.Namespace) -> int:
         return _complain("Name the new folder: python -m tutorial classroom handout FOLDER.")
     if options.action == "grade" and options.assignment is None:
         return _complain(
-            "Name class and assignment: python -m tutorial classroom grade FOLDER 03-add."
+            "Name the class and the assignment: python -m tutorial classroom grade FOLDER 03-add."
         )
     try:
         if options.action == "grade":
@@ -190,7 +190,7 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", required=True, metavar="command")
     for name, text in {
         "lab": "open JupyterLab on the first notebook",
-        "test": "run all tests, and compare the output of every notebook with the stored one",
+        "test": "run the tests, and compare the output of every notebook with the stored one",
     }.items():
         # --help is an option of the other program too.
         commands.add_parser(
@@ -200,7 +200,7 @@ def _parser() -> argparse.ArgumentParser:
             allow_abbrev=False,
         )
     commands.add_parser(
-        "doctor", help="check that this machine runs the course, and say what is wrong"
+        "doctor", help="check that this machine can run the course, and say what is wrong"
     )
     commands.add_parser("reset", help="delete the workspaces that are not in use")
     commands.add_parser("progress", help="show which exercises were solved on this machine")
@@ -287,7 +287,7 @@ def _add_inspect(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--serializer", help="the app's result_serializer: json, msgpack, yaml or pickle"
     )
-    parser.add_argument("--queue", metavar="URL", help="the embedded queue, if it lies elsewhere")
+    parser.add_argument("--queue", metavar="URL", help="the embedded queue, if it is elsewhere")
     parser.add_argument(
         "--rows", type=int, help="how many rows to read at most; of a larger table, a sample"
     )

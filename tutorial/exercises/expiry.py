@@ -125,7 +125,7 @@ def exercise_2(lost: AsyncResult, worker: Worker) -> str:
     row = rows.loc[lost.id]
     if pd.notna(row["date_done"]):
         raise WrongAnswer(
-            f"The task has ended as {row['status']}: some day a clean-up deletes its row."
+            f"The task has ended as {row['status']}: some day a clean-up will delete its row."
         )
     if row["worker"] != worker.hostname:
         raise WrongAnswer("The row does not say that this worker began the task.")
@@ -152,7 +152,7 @@ def exercise_3(query: str) -> str:
                 if stays and task_id not in found:
                     raise WrongAnswer("the query does not find it, but no clean-up deletes it.")
                 if task_id in found and not stays:
-                    raise WrongAnswer("the query finds it, but a clean-up deletes it some day.")
+                    raise WrongAnswer("the query finds it, but a clean-up will delete it some day.")
         if len(found) != sum(stays for _, stays in tasks.values()):
             raise WrongAnswer(f"The query finds more than the ids of such tasks: {shown(found)}.")
     return "It finds every row without a date, whatever the state is called."

@@ -148,7 +148,7 @@ def exercise_3(persist: Callable[[Callable[[], Any], Callable[[float], None]], A
             connection.exec_driver_sql("CREATE TABLE results (key TEXT PRIMARY KEY)")
         pauses: list[float] = []
         for away in (0, 3, 12, RETRIES):
-            with case(f"a database that is away for {away} attempts") as call:
+            with case(f"a database that is down for {away} attempts") as call:
                 pauses, action = [], _Store(engine, f"row {away}", away)
                 expect(call(persist, action, pauses.append), f"stored row {away}")
                 expect(pauses, _pauses(away), "the pauses: ")

@@ -100,8 +100,8 @@ def exercise_2(waiting: Callable[[Any, str], int], server: Server) -> str:
         right = 0
         for priorities, what in {
             (): "an empty queue",
-            (0, 0, 0): "a queue with three tasks of the priority 0",
-            (3, 5, 9, 9): "a queue with seven tasks, of the priorities 0, 3, 5 and 9",
+            (0, 0, 0): "a queue with three tasks of priority 0",
+            (3, 5, 9, 9): "a queue with seven tasks, of priorities 0, 3, 5 and 9",
         }.items():
             for priority in priorities:
                 app.send_task(add.name, (2, 3), priority=priority)
@@ -128,8 +128,8 @@ def _lists(client: Any, queue: str) -> list[bytes]:
 @exercise(
     points=3,
     hints=[
-        "app.AsyncResult(task_id) is a result by its id, and its method ready() says whether the "
-        "task has ended.",
+        "app.AsyncResult(task_id) is the result of that task, and its method ready() says whether "
+        "the task has ended.",
         "A task that has failed has ended; a task whose row says STARTED has not.",
         "app.send_task(name, args, task_id=task_id) sends a task with an id that you choose.",
     ],
@@ -164,7 +164,7 @@ def _see_sent(
     """See that each task that has not ended was sent once, unchanged."""
     ids = [message["id"] for message in messages]
     if {*ids} & {*ended}:
-        raise WrongAnswer("it sent a task again that has ended: it has succeeded or failed.")
+        raise WrongAnswer("it sent again a task that has ended: it has succeeded or failed.")
     if not ids:
         raise WrongAnswer("no message has arrived in the default queue of `app`.")
     if strangers := len(set(ids) - set(sent)):
