@@ -87,7 +87,7 @@ ANSWERS = {
             PERSIST.replace("min(10, 0.02 * 2**n)", "0.02 * 2**n"): (
                 "For a database that is down for 12 attempts: the pauses: "
             ),
-            PERSIST.replace("0.02 * 2**n", "0.02"): "away for 3 attempts: the pauses: ",
+            PERSIST.replace("0.02 * 2**n", "0.02"): "down for 3 attempts: the pauses: ",
             PERSIST.replace("if n == 60", "if n == 59"): "raised OperationalError",
             PERSIST.replace("            raise", "            return None"): (
                 "a database that never comes back: the exception: "
