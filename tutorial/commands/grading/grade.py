@@ -164,7 +164,7 @@ def try_solutions(own: Class) -> None:
             RunExercises(config=own.config).preprocess(notebook, {"metadata": {"path": ""}})
     except Exception as error:
         raise GradingProblem(
-            f"No kernel of this environment runs the notebooks: {_last_line(str(error))} "
+            f"No kernel of this environment can run the notebooks: {_last_line(str(error))} "
             "python -m tutorial doctor says more."
         ) from error
     for cell in notebook.cells:
@@ -182,7 +182,7 @@ def _printed(cells: list[NotebookNode]) -> str:
     for cell in reversed(cells):
         for output in cell.get("outputs", []):
             if output.output_type == "error":
-                return f"Before, a cell raised {output.ename}: {_last_line(output.evalue)} "
+                return f"An earlier cell raised {output.ename}: {_last_line(output.evalue)} "
             if output.output_type == "stream" and "missing" in output.text:
                 return f"{_last_line(output.text)} "
     return ""
@@ -237,7 +237,7 @@ def _exercises(own: Class, learner: str) -> dict[str, Exercise]:
         done = nbgrader.autograde(own.assignment, learner)
     graded = own.folder / "autograded" / learner / own.assignment / f"{own.assignment}.ipynb"
     if not done["success"] or not graded.exists():
-        raise CannotBeGraded(f"nbgrader has failed: {_cause(done)}")
+        raise CannotBeGraded(f"nbgrader failed: {_cause(done)}")
     cells = nbformat.read(graded, as_version=4).cells
     named = {name: cell for cell in cells if (name := grade_id(cell))}
     return {

@@ -102,7 +102,7 @@ def verdict(check: NotebookNode, answer: NotebookNode | None) -> Exercise:
         return Exercise(RIGHT)
     kind, _, message = failed.partition(": ")
     if kind == "NotAttempted" and answer and (raised := error(answer)):
-        return Exercise(WRONG, f"the cell of the answer has failed: {raised}")
+        return Exercise(WRONG, f"the cell of the answer failed: {raised}")
     if kind == "NotAttempted" or (kind == "NameError" and not answer):
         return Exercise(NOT_ATTEMPTED, message)
     return Exercise(WRONG, message if kind == "WrongAnswer" else failed)

@@ -125,7 +125,7 @@ class RunExercises(AlwaysEnds, Execute):
             if marked.get("text/plain") == repr(self.mark):
                 cell.outputs.insert(0, new_output("stream", name="stdout", text="Right.\n"))
             elif reply["status"] == "ok":
-                cell.outputs.append(_error("NotRun", "The check has not run to its end."))
+                cell.outputs.append(_error("NotRun", "The check did not finish."))
         if any(each.get("source") == "ask_exit" for each in reply.get("payload", [])):
             self.fatal[facts["cell_index"]] = "This cell has ended the kernel."
             raise DeadKernelError("The cell asked the kernel to exit.")
