@@ -43,5 +43,5 @@ enable_utc = True
 # A worker takes one waiting message for each of its processes, and leaves the rest to others.
 worker_prefetch_multiplier = 1
 
-# Keep trying while the broker is not there yet; setting it silences a warning.
+# Keep trying while the broker is not there yet; without this setting, Celery warns.
 broker_connection_retry_on_startup = True

@@ -75,6 +75,6 @@ def run(folder: Path) -> int:
     NewProjectError
         As `create` does.
     """
-    name = create(folder)
-    print(f"The project {name} is in {folder}. Its README.md says how to run, test and deploy it.")
+    create(folder)
+    print(f"The new project is in {folder}. Its README.md says how to run, test and deploy it.")
     return 0

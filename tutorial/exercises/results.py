@@ -73,7 +73,7 @@ def exercise_1(customer: int) -> str:
         wrong = results[(results["args"].str[0] == customer) & (results["status"] == "FAILURE")]
         also = f" The failed task of this customer is {wrong['name'].iloc[0]}." * bool(len(wrong))
         raise WrongAnswer(f"All orders of the customer {customer} have succeeded.{also}")
-    return "All orders of this customer have failed, and no order of anyone else."
+    return "All of this customer's orders have failed, and nobody else's."
 
 
 @exercise(

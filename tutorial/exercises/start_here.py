@@ -57,8 +57,8 @@ def _row(answer: AsyncResult) -> dict[str, Any]:
     points=2,
     hints=[
         "Our worker takes its messages from queue.db, and stores results in results.db.",
-        "One program sends to another queue than the worker's. The other one sends to the worker's "
-        "queue, but looks for its result in another database.",
+        "One program sends to a different queue. The other program sends to the worker's queue, "
+        "but looks for its result in another database.",
         "The worker's result is in results.db, in the row with the other program's task id. "
         "load_results(make_engine(results)) reads the table, and add.AsyncResult(task_id).get() "
         "returns its result.",
