@@ -119,6 +119,21 @@ def test_no_query_reads_the_whole_table_of_sqlite(tmp_path: Path) -> None:
     assert "30,000" in report.summary["Rows"]
 
 
+def test_a_wide_gap_in_the_ids_is_not_taken_for_rows(tmp_path: Path) -> None:
+    with large_table("sqlite", tmp_path) as engine:
+        run(engine, "UPDATE celery_taskmeta SET id = id + 1000000 WHERE id > 1")
+        words = inspected(engine).summary["Rows"].split()
+    assert words[0] == "about"
+    assert 0.9 * ROWS < int(words[1].strip(";").replace(",", "")) < 1.1 * ROWS
+
+
+def test_a_view_without_a_key_is_not_counted(tmp_path: Path) -> None:
+    with large_table("sqlite", tmp_path) as engine:
+        run(engine, "CREATE VIEW results AS SELECT * FROM celery_taskmeta")
+        rows = inspected(engine, table="results").summary["Rows"]
+    assert rows == f"not counted; {MOST + 1:,} were read"
+
+
 @pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
 def test_what_an_index_leads_to_is_found_in_a_large_table(kind: str, tmp_path: Path) -> None:
     with large_table(kind, tmp_path) as engine:

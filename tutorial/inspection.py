@@ -342,9 +342,11 @@ class _Inspection:
 
     def _summary(self, read: Rows, looks: schema.Schema) -> dict[str, str]:
         amount = self._value("the size", partial(table_size, self.source), None)
-        rows = "unknown" if read.rows is None else f"{read.rows:,}"
-        if not read.complete:
-            rows = f"about {rows}; {len(read.frame):,} were read"
+        if read.complete:
+            rows = f"{read.rows:,}"
+        else:
+            count = "not counted" if read.rows is None else f"about {read.rows:,}"
+            rows = f"{count}; {len(read.frame):,} were read"
         dated = read.frame["date_done"].dropna()
         summary = {"Made by": looks.made_by, "Rows": rows}
         if amount:

@@ -45,7 +45,7 @@ class Rows:
     complete : bool
         Whether these are all rows of the table.
     rows : int or None
-        How many rows the table has, exactly if `complete`, else about.
+        How many rows the table has, exactly if `complete`, else about. None if that is not known.
     in_order : bool
         Whether the frame is in the order of ids, which is that of the first storing.
     """
@@ -97,7 +97,7 @@ class Reader:
         )
         self.frames: list[pd.DataFrame] = []
         self.complete = False
-        self.estimate: int | None = 0
+        self.estimate: int | None = None
         key = self.tasks.columns.get("id")
         self.key: sa.ColumnClause[Any] | None = sa.column(key.name) if key and key.key else None
 
@@ -118,11 +118,13 @@ class Reader:
         if bounds is None:
             self.complete = self._all_at_once()
             return
-        self.estimate = self._estimate(*bounds)
-        if self._count() <= self.most:
+        count = self._count()
+        if count <= self.most:
+            self.estimate = count
             self.complete = self._by_page(*bounds, progress)
         else:
-            self._by_window(*bounds, progress)
+            by_window = self._by_window(*bounds, progress)
+            self.estimate = self._estimate() or by_window
             self._edges()
 
     def rows(self) -> Rows:
@@ -163,8 +165,8 @@ class Reader:
         rows = sa.select(self.key).select_from(self.tasks.table).limit(self.most + 1).subquery()
         return int(self.source.scalar(sa.select(sa.func.count()).select_from(rows)))
 
-    def _estimate(self, first: int, last: int) -> int:
-        """Say about how many rows there are, without counting them."""
+    def _estimate(self) -> int | None:
+        """Say about how many rows there are, if the server knows without counting them."""
         if self.source.kind == "postgresql":
             query = "SELECT reltuples FROM pg_class WHERE oid = CAST(:table AS regclass)"
             rows = self.source.scalar(query, table=self.source.full_name())
@@ -179,7 +181,7 @@ class Reader:
             rows = self.source.scalar(query, schema=table.schema, table=table.name)
             if rows:
                 return int(rows)
-        return last - first + 1
+        return None
 
     def _by_page(self, first: int, last: int, progress: Callable[[float], None]) -> bool:
         """Read all rows; return whether there was time for all."""
@@ -194,19 +196,25 @@ class Reader:
             progress((reached - first + 1) / (last - first + 1))
         return True
 
-    def _by_window(self, first: int, last: int, progress: Callable[[float], None]) -> None:
-        """Read short pieces that lie evenly in the table, the first and the last among them."""
+    def _by_window(self, first: int, last: int, progress: Callable[[float], None]) -> int:
+        """Read short pieces that lie evenly in the table, the first and the last among them.
+
+        Return about how many rows the table has.
+        """
         assert self.key is not None
         windows = max(self.most // 2 // WINDOW, 2)
         starts = np.linspace(first, max(last - WINDOW + 1, first), windows).astype("int64").tolist()
         middle = starts[1:-1]
         random.Random(0).shuffle(middle)  # so that those read in time lie evenly too
+        pieces: dict[int, list[int]] = {}
         for number, start in enumerate([starts[0], starts[-1], *middle]):
             if time.monotonic() > self.end:
-                return
+                break
             query = self._query().where(self.key >= start)
-            self._take(query.order_by(self.key).limit(WINDOW))
+            rows = self._take(query.order_by(self.key).limit(WINDOW))
+            pieces[start] = rows["id"].tolist()
             progress((number + 1) / windows)
+        return _amount(pieces, last)
 
     def _edges(self) -> None:
         """Read the rows without a date, and those with the oldest and newest, if it is cheap."""
@@ -300,6 +308,22 @@ class Reader:
         names = undecodable.split(", ") if isinstance(undecodable, str) else []
         expected = ("args", "kwargs") if self.tasks.of_django else ()
         return [name for name in names if name in VALUES and name not in expected]
+
+
+def _amount(pieces: dict[int, list[int]], last: int) -> int:
+    """Say about how many rows there are, from the ids that follow some starting points.
+
+    Ids may have wide gaps: a clean-up that leaves one old row behind leaves a gap after it. So what
+    lies between a piece and the next is taken to be as dense as the piece itself.
+    """
+    amount = 0.0
+    starts = sorted(pieces)
+    for start, following in zip(starts, [*starts[1:], last + 1], strict=True):
+        ids = pieces[start]
+        amount += sum(each < following for each in ids)
+        if len(ids) > 1 and ids[-1] < following:
+            amount += (following - 1 - ids[-1]) * (len(ids) - 1) / (ids[-1] - ids[0])
+    return round(amount)
 
 
 def _kind(values: dict[str, bytes | None], bad: list[str], content: bytes | None) -> str | None:
