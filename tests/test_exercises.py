@@ -12,6 +12,7 @@ from typing import Any
 
 import course_checks
 import numpy as np
+import pandas as pd
 import pyarrow
 import pytest
 import sqlalchemy as sa
@@ -31,6 +32,7 @@ from tutorial.exercises.checking import (
     case,
     exercise,
     expect,
+    shown,
     wait_until,
 )
 from tutorial.exercises.quiz import FOLDER, Choice, Question, questions
@@ -85,10 +87,12 @@ def passes() -> None:
 
 
 @pytest.mark.parametrize(
-    "answer", [None, ..., dots, passes], ids=["None", "Ellipsis", "dots", "passes"]
+    ("answer", "says"),
+    [(None, "None"), (..., "missing"), (dots, "missing"), (passes, "missing")],
+    ids=["None", "Ellipsis", "dots", "passes"],
 )
-def test_no_answer(answer: object) -> None:
-    with pytest.raises(NotAttempted, match=r"^`number` is still missing\. exercise_7\.hint"):
+def test_no_answer(answer: object, says: str) -> None:
+    with pytest.raises(NotAttempted, match=rf"^`number` is still {says}\. exercise_7\.hint"):
         exercise_7.check(answer)
 
 
@@ -180,6 +184,10 @@ def compiles() -> None:
     exec("x = = 5")
 
 
+def takes_a_path_for_a_url() -> object:
+    return sa.create_engine(Path("results.db"))  # type: ignore[call-overload]
+
+
 def of_several_lines() -> object:
     return int(
         "five",
@@ -246,13 +254,13 @@ def reads_an_attribute() -> object:
         (through_a_library, "ZeroDivisionError: .*, at the line: return sorted"),
         (compiles, "SyntaxError: .*, at the line: exec"),
         (of_several_lines, r"ValueError: .*, at the line: return int\($"),
-        (finishes, "StopIteration: , at the line: next"),
+        (finishes, "StopIteration, at the line: next"),
         (groups, "ExceptionGroup: two .*, at the line: raise ExceptionGroup"),
         (chains, 'LookupError: no, at the line: raise LookupError\\("no"\\) from error'),
         (reads_an_attribute, "AttributeError: .*, at the line: return self.missing$"),
-        (raises(Mute()), "Mute: , at the line: raise error$"),
+        (raises(Mute()), "Mute, at the line: raise error$"),
         (raises(Own("no")), "Own: no, at the line: raise error$"),
-        (raises(GeneratorExit()), "GeneratorExit: , at the line: raise error$"),
+        (raises(GeneratorExit()), "GeneratorExit, at the line: raise error$"),
         # Not entered, because it takes other arguments: then the line that defines it.
         (takes_one, r"TypeError: .*, at the line: def takes_one\(number: int\)"),
         (lambda number: number, "TypeError: .*, at the line: .lambda number: number,"),
@@ -263,8 +271,10 @@ def reads_an_attribute() -> object:
         # Compiled libraries leave frames without lines in the traceback.
         (asks_for_one_row, "NoResultFound: .*, at the line: return connection.execute"),
         (makes_an_array, "ArrowInvalid: .*, at the line: return pyarrow.array"),
+        # SQLAlchemy makes code when it is imported, and its lines can be read.
+        (takes_a_path_for_a_url, "ArgumentError: .*, at the line: return sa.create_engine"),
         (lambda: usable_url("nonsense"), "ImproperlyConfigured: .*, at the line: .*usable_url"),
-        (lambda: sys.exit(), "SystemExit: , at the line: .*sys.exit"),
+        (lambda: sys.exit(), "SystemExit, at the line: .*sys.exit"),
         (lambda: eval("1 / 0"), "ZeroDivisionError: .*, at the line: .*eval"),
         # No line is the learner's: then the message names the function.
         (exit, "SystemExit: .*, in the call of "),
@@ -322,6 +332,14 @@ def test_only_the_right_value_of_the_right_type_is_expected(right: object) -> No
 def test_a_number_of_numpy_counts_as_one_of_python() -> None:
     expect(np.int64(5), 5)
     expect(np.bool_(True), True)
+    with pytest.raises(WrongAnswer, match=r"^expected 5, got 4\.$"):
+        expect(np.int64(4), 5)
+
+
+def test_a_message_does_not_print_a_table() -> None:
+    assert shown(pd.DataFrame({"x": [1, 2]})) == "a DataFrame with 2 rows"
+    assert shown(pd.Series([608])) == "a Series with 1 row"
+    assert shown(pd.Timestamp("2026-01-02")) == "Timestamp('2026-01-02 00:00:00')"
 
 
 @pytest.mark.parametrize(

@@ -88,7 +88,9 @@ ANSWERS = {
             'sa.create_engine(f"sqlite:///{file}")': (
                 "a new SQLite file: expected an engine, got None."
             ),
-            'return sa.create_engine(f"sqlite:///{file}")': "waits 5000 milliseconds: each",
+            'return sa.create_engine(f"sqlite:///{file}")': (
+                "The first one waits 5000 milliseconds."
+            ),
             'return sa.create_engine("sqlite:///numbers.db")': (
                 "a new SQLite file: the engine's file is 'numbers.db'"
             ),
@@ -96,7 +98,7 @@ ANSWERS = {
             'return sa.create_engine(f"sqlite:///{file}", connect_args={"timeout": 30})': (
                 "The journal mode is 'delete'"
             ),
-            PRAGMAS.replace("30000", "30"): "waits 30 milliseconds: each",
+            PRAGMAS.replace("30000", "30"): "The first one waits 30 milliseconds.",
             'return sa.create_engine(f"sqlite:///{file}", connect_args={"timeout": 30000})': (
                 "a new SQLite file: A connection waits"
             ),
@@ -104,7 +106,7 @@ ANSWERS = {
             "with engine.connect() as connection:\n"
             "    connection.execute(sa.text('PRAGMA busy_timeout = 30000'))\n"
             "    connection.execute(sa.text('PRAGMA journal_mode = WAL'))\n"
-            "return engine": "waits 5000 milliseconds: the second",
+            "return engine": "The second one waits 5000 milliseconds.",
             "import time\n\nwhile True:\n    time.sleep(0.1)": "still running after 1 seconds",
             "try:\n    return sa.create_engine(file)\nexcept Exception:\n    pass": (
                 "a new SQLite file: expected an engine, got None."

@@ -69,6 +69,9 @@ ANSWERS = {
             "stuck = 'bob'\ntotal = asked['ada'].state": "`total` is 'PENDING', which is not the",
             "stuck = 'bob'\ntotal = 5": "`total` is 5, which is not the result in the row",
             f"stuck = 'bob'\n{TOTAL}\ntotal = float(total)": ".0, which is not the result",
+            "import pandas as pd\n\nstuck = 'bob'\n"
+            "rows = pd.read_sql('SELECT result FROM celery_taskmeta', results)\n"
+            "total = rows['result'].iloc[-1]": "', the bytes of a JSON text: load_results decodes",
             f"stuck = 'bob'\n{TOTAL}\ntotal = str(total)": "', which is not the result in the row",
         },
         right=[
@@ -110,7 +113,7 @@ total = int(rows.loc[asked["ada"].id, "result"])""",
             COUNT.replace("return len", "print"): ("the worker celery@ada: expected 2, got None."),
             COUNT.replace('"worker"', '"hostname"'): "raised KeyError: 'hostname'",
             COUNT.replace("return len(", "return ("): (
-                "the worker celery@ada: expected 2, got id task_id ..."
+                "the worker celery@ada: expected 2, got a DataFrame with 2 rows."
             ),
             'done = load_results(engine, status="SUCCESS")\n'
             "return int(done['worker'].value_counts()[hostname])": "raised KeyError",

@@ -70,11 +70,14 @@ ANSWERS = {
             "folder = home / 'files' / 'nothing'": "There is no file tasks.py in the folder",
             tasks("return x + y", "return x - y"): "add(",
             tasks("def add", "def plus"): "Your program failed: ImportError",
-            tasks("from celery import Celery", "import celeri"): "Your program failed: Module",
+            tasks("from celery import Celery", "import celeri"): (
+                "Your program failed in tasks.py, line 4: Module"
+            ),
+            tasks("return x + y", "return (x + y"): "Your program failed in tasks.py, line",
             tasks("db+sqlite:///{HERE}/results.db", "db+sqlite:///results.db"): "is relative",
             tasks("db+sqlite:///{HERE}/results.db", "rpc://"): "must begin with db+sqlite",
             tasks('app.conf.result_backend = f"db+sqlite:///{HERE}/results.db"', ""): (
-                "must begin with db+sqlite"
+                "The app has no result_backend: did it load the settings?"
             ),
             tasks("app.conf.result_extended = True", ""): "does not say which task it belongs to",
             tasks("@app.task", "@app.task(ignore_result=True)"): "add(",
@@ -98,14 +101,20 @@ ANSWERS = {
                 "        return stored\n",
                 "        import pickle\n\n        return pickle.loads(stored)\n",
             ): "the results: ",
+            read(" ORDER BY id", ""): "the results: ",
             read("ORDER BY id", "ORDER BY id DESC"): "the results: ",
             read("ORDER BY id", "WHERE id > 1 ORDER BY id"): "the results: ",
-            read('tz_localize("UTC")', 'tz_localize("Asia/Tokyo")'): "date_done should be in UTC",
+            read('tz_localize("UTC")', 'tz_localize("Asia/Tokyo")'): (
+                "date_done should be times in UTC, but its type is datetime64["
+            ),
+            read(', parse_dates=["date_done"]', "").replace(
+                'frame["date_done"] = frame["date_done"].dt.tz_localize("UTC")\n', ""
+            ): "date_done should be times in UTC, but its type is str.",
             read('tz_localize("UTC")', 'tz_localize("Asia/Tokyo").dt.tz_convert("UTC")'): (
                 "date_done: "
             ),
             read('frame["date_done"] = frame["date_done"].dt.tz_localize("UTC")\n', ""): (
-                "date_done should be in UTC"
+                "date_done should be times in UTC, but its type is datetime64["
             ),
         },
         right=[READ],

@@ -18,12 +18,14 @@ from types import CodeType
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from celery.exceptions import ImproperlyConfigured
 
 from tutorial.workspace import COURSE, SOLVED, home
 
 TIME_LIMIT = 10.0  # seconds that a check waits for a result, or for the learner's function
 SOURCES = COURSE / "notebooks" / "exercises" / "source"
+MADE = re.compile("<string>|<frozen |<.* generated ")  # names of code that no file holds
 
 
 class NotSolved(Exception):
@@ -129,14 +131,17 @@ class Exercise:
                 f"The check takes {len(names)} answer{'s' * (len(names) > 1)}, but {given}: "
                 f"run {own_name}.check({', '.join(names)})."
             )
-        missing = [
-            f"`{name}`"
+        missing = {
+            f"`{name}`": answer
             for name, answer in zip(names, answers, strict=True)
             if not is_attempted(answer)
-        ]
+        }
         if missing:
+            verb = "are" if len(missing) > 1 else "is"
+            # It may well be assigned: answer.result, for example, is None before the result comes.
+            none = all(answer is None for answer in missing.values())
             raise NotAttempted(
-                f"{' and '.join(missing)} {'are' if len(missing) > 1 else 'is'} still missing. "
+                f"{' and '.join(missing)} {verb} still {'None' if none else 'missing'}. "
                 f"{own_name}.hint() helps you to begin."
             )
         try:
@@ -266,9 +271,7 @@ def _call(function: Callable[..., Any], *arguments: Any) -> Any:
     except Death:
         raise
     except BaseException as error:  # SystemExit too, and what a learner derives from BaseException
-        raise YourCodeRaised(
-            f"{type(error).__name__}: {first_line(error)}{_place(error, function)}"
-        ) from error
+        raise YourCodeRaised(f"{_named(error)}{_place(error, function)}") from error
 
 
 def _interrupt(late: threading.Event) -> None:
@@ -282,10 +285,13 @@ def _interrupt(late: threading.Event) -> None:
 
 def _unusable(error: Exception) -> str:
     """Return the message about an answer with which a check itself has failed."""
-    return (
-        "the check could not use the answer: "
-        f"{type(error).__name__}: {first_line(error)}{_place(error)}"
-    )
+    return f"the check could not use the answer: {_named(error)}{_place(error)}"
+
+
+def _named(error: BaseException) -> str:
+    """Return an exception's type, and its message if it has one."""
+    message = first_line(error)
+    return f"{type(error).__name__}: {message}" if message else type(error).__name__
 
 
 def _place(error: BaseException, function: Callable[..., Any] | None = None) -> str:
@@ -320,10 +326,11 @@ def _first_line_of(function: object) -> str:
 def _is_learners(filename: str) -> bool:
     """Tell whether a file is the learner's: neither the course's, nor installed, nor made.
 
-    Compiled libraries, such as parts of SQLAlchemy and pyarrow, name their files by relative paths.
+    Compiled libraries, such as parts of SQLAlchemy and pyarrow, name their files by relative paths;
+    code that SQLAlchemy makes when it is imported has a name such as "<sqlalchemy generated ...>".
     """
     others = (str(COURSE / "tutorial"), sys.prefix, sys.base_prefix)
-    is_cell = filename.startswith("<") and filename != "<string>"
+    is_cell = filename.startswith("<") and not MADE.match(filename)
     return is_cell or (Path(filename).is_absolute() and not filename.startswith(others))
 
 
@@ -373,6 +380,9 @@ def expect(found: Any, right: Any, what: str = "") -> None:
 def shown(value: Any) -> str:
     """Return a value as Python writes it, in one line that is not too long.
 
+    Of a table or a column of pandas', only the kind and the length, and a number of NumPy's looks
+    like Python's.
+
     Parameters
     ----------
     value : object
@@ -381,6 +391,11 @@ def shown(value: Any) -> str:
     -------
     str
     """
+    if isinstance(value, pd.DataFrame | pd.Series):
+        rows = f"{len(value)} row{'s' * (len(value) != 1)}"
+        return f"a {type(value).__name__} with {rows}"
+    if isinstance(value, np.number | np.bool_):
+        value = value.item()
     try:
         text = " ".join(repr(value).split())
     except Exception:  # the value is the learner's, and so is its repr

@@ -77,6 +77,10 @@ def exercise_2(asked: dict[str, AsyncResult], stuck: str, total: int) -> str:
         )
     if isinstance(total, AsyncResult):
         raise WrongAnswer("`total` is a handle, not the sum: its method get waits for the sum.")
+    if isinstance(total, bytes):
+        raise WrongAnswer(
+            f"`total` is {shown(total)}, the bytes of a JSON text: load_results decodes them."
+        )
     ((name, handle),) = arrived.items()
     if type(total) is not int or total != _row(handle)["result"]:
         raise WrongAnswer(

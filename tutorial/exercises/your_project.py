@@ -1,6 +1,7 @@
 """The exercises of chapter 05: a project of your own."""
 
 import os
+import re
 import subprocess
 import sys
 import tempfile
@@ -64,6 +65,8 @@ def exercise_1(folder: Path) -> str:
 def _result_url(place: Path) -> sa.URL:
     """Return where the learner's app keeps its results: a SQLite file, by its absolute path."""
     backend = _python(ASK, place)
+    if backend == "None":
+        raise WrongAnswer("The app has no result_backend: did it load the settings?")
     if not backend.startswith("db+sqlite"):
         raise WrongAnswer(f"The app's result_backend is {backend!r}: it must begin with db+sqlite.")
     url = sa.make_url(backend.removeprefix("db+"))
@@ -90,8 +93,16 @@ def _python(code: str, place: Path) -> str:
             raise WrongAnswer(f"Your program did not end within {START_LIMIT} seconds.") from None
     if done.returncode:
         last = (done.stderr.strip().splitlines() or ["it printed nothing"])[-1]
-        raise WrongAnswer(f"Your program failed: {last}")
+        raise WrongAnswer(f"Your program failed{_where(done.stderr, place)}: {last}")
     return done.stdout.strip()
+
+
+def _where(traceback: str, place: Path) -> str:
+    """Name the last line of the learner's files in a traceback, if there is one."""
+    for file, line in reversed(re.findall(r'^ *File "(.+)", line (\d+)', traceback, re.MULTILINE)):
+        if Path(file).is_relative_to(place):
+            return f" in {Path(file).name}, line {line}"
+    return ""
 
 
 @exercise(
@@ -124,8 +135,9 @@ def exercise_2(read: Callable[[sa.Engine], pd.DataFrame]) -> str:
                     raise WrongAnswer("expected the columns result and date_done.")
                 found = [None if _is_missing(value) else value for value in frame["result"]]
                 expect([_plain(value) for value in found], right, "the results: ")
-                if right and str(frame["date_done"].dt.tz) != "UTC":
-                    raise WrongAnswer("date_done should be in UTC, but has no zone or another one.")
+                kind = frame["date_done"].dtype
+                if right and str(getattr(kind, "tz", None)) != "UTC":
+                    raise WrongAnswer(f"date_done should be times in UTC, but its type is {kind}.")
                 times = [time.to_pydatetime() for time in frame["date_done"]]
                 expect(times, [done.replace(tzinfo=UTC)] * len(right), "date_done: ")
             engine.dispose()
@@ -135,20 +147,23 @@ def exercise_2(read: Callable[[sa.Engine], pd.DataFrame]) -> str:
 def _table_of(folder: Path, stored: list[Any], done: datetime) -> sa.Engine:
     engine = make_engine(sqlite_url(folder / "results.db"))
     rows = [
-        {"status": "SUCCESS", "result": r.encode() if isinstance(r, str) else r, "done": done}
-        for r in stored
+        {"id": n, "result": r.encode() if isinstance(r, str) else r, "done": done}
+        for n, r in enumerate(stored, 1)
     ]
+    # Without a primary key, and filled backwards: a query that does not order them gets the last
+    # row first, as it may on a server.
     table = (
-        f"CREATE TABLE {TASK_TABLE} (id INTEGER PRIMARY KEY, task_id TEXT, status TEXT, "
+        f"CREATE TABLE {TASK_TABLE} (id INTEGER NOT NULL, task_id TEXT, status TEXT, "
         "result BLOB, date_done DATETIME)"
     )
     insert = sa.text(
-        f"INSERT INTO {TASK_TABLE} (status, result, date_done) VALUES (:status, :result, :done)"
+        f"INSERT INTO {TASK_TABLE} (id, status, result, date_done) "
+        "VALUES (:id, 'SUCCESS', :result, :done)"
     ).bindparams(sa.bindparam("done", type_=sa.DateTime))
     with engine.begin() as connection:
         connection.execute(sa.text(table))
         if rows:
-            connection.execute(insert, rows)
+            connection.execute(insert, rows[::-1])
     return engine
 
 
