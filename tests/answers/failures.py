@@ -125,9 +125,9 @@ ANSWERS = {
         wrong={
             **value("error_class"),
             "error_class = Exception": "it has no attribute 'article'",
-            "error_class = ValueError('lamp', 0)": "should be a class of exceptions",
-            "error_class = str": "should be a class of exceptions",
-            "error_class = BaseException": "should be a class of exceptions",
+            "error_class = ValueError('lamp', 0)": "should be an exception class",
+            "error_class = str": "should be an exception class",
+            "error_class = BaseException": "should be an exception class",
             error("self, article, left", "self, article, *, left"): "raised ",
             error("super().__init__(article, left)", "super().__init__(str(self.__class__))"): (
                 "when it comes back"

@@ -96,11 +96,9 @@ ANSWERS = {
         wrong={
             **FUNCTION,
             FAILED.replace(" AND worker IS NOT NULL", ""): (
-                "which never ran,: its id should not be in the list."
+                "before it ran: its id should not be in the list."
             ),
-            FAILED.replace("worker", "name"): (
-                "which never ran,: its id should not be in the list."
-            ),
+            FAILED.replace("worker", "name"): ("before it ran: its id should not be in the list."),
             FAILED.replace("worker IS NOT NULL", "worker != NULL"): "by zero with the status FAIL",
             FAILED.replace("worker IS NOT NULL", "worker = 'celery@scratch'"): "another worker ran",
             FAILED.replace("status = 'FAILURE'", "status != 'SUCCESS'"): (
@@ -113,7 +111,7 @@ ANSWERS = {
             FAILED.replace("celery_taskmeta", "taskmeta"): "raised OperationalError",
             'rows = load_results(results, status="FAILURE")\n'
             'return rows.loc[rows["exception"] != "ChordError", "task_id"].tolist()': (
-                "which never ran,: its id should not be in the list."
+                "before it ran: its id should not be in the list."
             ),
             'return load_results(results, status="FAILED")["task_id"].tolist()': (
                 "the status FAILURE: its id is missing in the list: it ra"

@@ -136,7 +136,7 @@ def exercise_3(error_class: type[Exception]) -> str:
     """See that an exception of the learner's comes back from the result backend as it was."""
     if not (isinstance(error_class, type) and issubclass(error_class, Exception)):
         raise WrongAnswer(
-            f"`error_class` should be a class of exceptions, but is {shown(error_class)}."
+            f"`error_class` should be an exception class, but is {shown(error_class)}."
         )
     for article, left in [("lamp", 0), ("chair", 3)]:
         with case(f"the arguments {article!r} and {left}") as call:

@@ -186,10 +186,10 @@ def _failures(databases: Scratch) -> dict[str, tuple[str, bool]]:
     return {
         "a task with the status SUCCESS": (good, False),
         "a division by zero with the status FAILURE": (zero, True),
-        "a task that another worker ran, with the status FAILURE,": (text, True),
+        "a task with the status FAILURE that another worker ran": (text, True),
         "a task with the status RETRY": (again, False),
-        "a task of a broken chain, which never ran,": (echo, False),
-        "the body of a chord, which never ran,": (body, False),
+        "a task of a chain that broke before it ran": (echo, False),
+        "the body of a chord that broke before it ran": (body, False),
     }
 
 
