@@ -221,7 +221,7 @@ def _check_lost(
     with warnings.catch_warnings(action="ignore"):
         lost = lost_tasks(engine, queue, max_age=max_age)
     if len(lost):
-        yield "lost-tasks", f"{number(len(lost), 'task')}, of {some(lost['name'].unique(), 3)}."
+        yield "lost-tasks", f"{number(len(lost), 'task')}: {some(lost['name'].unique(), 3)}."
 
 
 def _beside(source: Source) -> sa.Engine | None:

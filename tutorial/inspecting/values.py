@@ -212,4 +212,4 @@ def _counts(column: pd.Series) -> list[tuple[str | None, int]]:
 def _where(frame: pd.DataFrame) -> str:
     """Name the tasks of some rows, or else their ids."""
     names = [name for name, _count in _counts(frame["name"]) if name]
-    return f", of {some(names, 3)}" if names else ids_of(frame)
+    return f", from {some(names, 3)}" if names else ids_of(frame)
