@@ -1,7 +1,6 @@
 """Each check refuses the wrong answers of tests/answers, says why, and accepts the right ones."""
 
 import re
-import tomllib
 from dataclasses import replace
 from importlib import import_module
 from itertools import islice
@@ -11,12 +10,12 @@ import pytest
 from exercise_runs import Answers, Outcome, run
 from processes import survivors
 
-from tutorial.commands import tables
 from tutorial.commands.chapters import EXERCISES, chapters
 from tutorial.commands.progress import exercises
 from tutorial.commands.tables import minutes
+from tutorial.commands.teachers import teaching
 
-TEACHERS = tomllib.loads(tables.TEACHERS.read_text(encoding="utf-8"))
+TAUGHT = {chapter.name: teaching(chapter).exercises for chapter in chapters()}
 CHAPTERS = sorted(path.stem for path in EXERCISES.glob("*.ipynb"))
 # The quickest chapter; the solutions of all chapters run with the notebooks.
 QUICK = ("01-engine",)
@@ -68,13 +67,13 @@ def test_no_answer_a_wrong_one_and_the_solution(chapter: str, tmp_path: Path) ->
 
 @pytest.mark.parametrize("chapter", CHAPTERS)
 def test_the_teachers_page_quotes_what_the_checks_say(chapter: str) -> None:
-    given, facts = answers(chapter), TEACHERS.get(chapter)
-    if facts is None:
+    given, facts = answers(chapter), TAUGHT[chapter]
+    if not facts:
         pytest.skip("a new chapter, of which teachers have told nothing yet")
     assert [*facts] == [str(number) for number in given]
     for number, each in facts.items():
-        says = [message for message in given[int(number)].wrong.values() if each["says"] in message]
-        assert says, f"exercise {number}: no wrong answer of tests/answers gets {each['says']!r}"
+        says = [message for message in given[int(number)].wrong.values() if each.says in message]
+        assert says, f"exercise {number}: no wrong answer of tests/answers gets {each.says!r}"
 
 
 def test_the_plans_leave_time_for_what_they_plan() -> None:
@@ -85,7 +84,7 @@ def test_the_plans_leave_time_for_what_they_plan() -> None:
     for *numbers, given in planned:
         for chapter in chapters():
             if chapter.number in numbers:
-                own = sum(each["minutes"] for each in TEACHERS[chapter.name].values())
+                own = sum(each.minutes for each in TAUGHT[chapter.name].values())
                 assert minutes(chapter) + own <= int(given), chapter.name
 
 

@@ -13,6 +13,7 @@ from test_site_browser import listen
 
 from tutorial.commands import slides
 from tutorial.commands.chapters import NOTEBOOKS, parts
+from tutorial.commands.teachers import Teaching, teaching
 
 PRESENTED = [chapter.name for part in parts()[:2] for chapter in part.chapters]
 
@@ -85,6 +86,20 @@ def test_metadata_leaves_a_cell_out_or_to_the_speaker() -> None:
     [slide] = shown(new_markdown_cell("## One"), hidden, quiet, printing("2"))
     assert (slide.body.count("<table>"), slide.notes) == (0, ["| a |\n|---|\n| 1 |"])
     assert ">2<" in slide.answer
+
+
+def test_the_notes_tell_what_to_ask_what_to_show_and_what_goes_wrong(decks: Path) -> None:
+    for part in parts()[:2]:
+        for chapter in part.chapters:
+            page, told = (decks / f"{chapter.name}.html").read_text("utf-8"), teaching(chapter)
+            assert page.index("Ask the room.") < page.index("Show live.")
+            assert page.count("<li>Exercise ") == len(told.exercises) > 0
+
+
+def test_a_section_to_show_must_exist() -> None:
+    told = Teaching(section="Gone", how="Run it.")
+    with pytest.raises(slides.SlidesProblem, match="'Gone', which no slide is called"):
+        slides._advise(shown(new_markdown_cell("## One"), printing("1")), told)
 
 
 def test_a_long_output_has_a_slide_of_its_own_and_is_cut() -> None:

@@ -1,9 +1,9 @@
 """Slides for the projector: ``python -m tutorial slides`` makes them from the stored notebooks.
 
 A deck has no text of its own. The title, pictures, tables, questions (*Predict*, *Try it*), code
-and outputs of a chapter are on its slides, and its prose is in the speaker notes. Nothing is run,
-and nothing is loaded from elsewhere. The slides of nbconvert would need reveal.js, which no package
-of the course brings along.
+and outputs of a chapter are on its slides. Its prose is in the speaker notes, with what a teacher
+is told about the chapter. Nothing is run, and nothing is loaded from elsewhere. The slides of
+nbconvert would need reveal.js, which no package of the course brings along.
 """
 
 import base64
@@ -25,6 +25,7 @@ from pygments.formatters import HtmlFormatter
 
 from tutorial.commands.chapters import NOTEBOOKS, Chapter, parts
 from tutorial.commands.environment import COURSE
+from tutorial.commands.teachers import Teaching, teaching
 
 SLIDES = COURSE / "slides"  # which git ignores
 DECK = Path(__file__).with_name("deck")
@@ -96,7 +97,7 @@ def run(folder: Path | None = None) -> int:
 
 
 def deck(chapter: Chapter, notebook: NotebookNode) -> str:
-    """Return the page with the slides of a chapter.
+    """Return the page with the slides of a chapter, and what a teacher is told in its notes.
 
     Parameters
     ----------
@@ -109,8 +110,15 @@ def deck(chapter: Chapter, notebook: NotebookNode) -> str:
     -------
     str
         HTML.
+
+    Raises
+    ------
+    SlidesProblem
+        If a teacher is told to show a section that the chapter does not have.
     """
-    return _fill("deck.html", title=chapter.title, slides=_sections(slides(notebook)))
+    shown = slides(notebook)
+    _advise(shown, teaching(chapter))
+    return _fill("deck.html", title=chapter.title, slides=_sections(shown))
 
 
 def slides(notebook: NotebookNode) -> list[Slide]:
@@ -171,6 +179,20 @@ def _question(block: str) -> str:
     """Return what a paragraph asks its reader, from there to its end."""
     found = re.search(r"\*{1,2}(Predict|Try it)\b.*", block, re.DOTALL)
     return found[0] if found else ""
+
+
+def _advise(shown: list[Slide], told: Teaching) -> None:
+    """Put what a teacher is told into the speaker notes of the slides to which it belongs."""
+    if told.ask:
+        shown[0].notes.insert(0, f"**Ask the room.** {told.ask}")
+    if told.section:
+        titles = [slide.title for slide in shown]
+        if told.section not in titles:
+            raise SlidesProblem(f"teachers.toml names {told.section!r}, which no slide is called.")
+        shown[titles.index(told.section)].notes.insert(0, f"**Show live.** {told.how}")
+    mistakes = [f"- Exercise {number}: {each.mistake}" for number, each in told.exercises.items()]
+    if mistakes:
+        shown[-1].notes.append("\n".join(["**Common mistakes.**", "", *mistakes]))
 
 
 # A slide with code

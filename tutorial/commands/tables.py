@@ -13,15 +13,15 @@ import nbformat
 from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 
-from tutorial.commands.chapters import EXERCISES, NOTEBOOKS, Chapter, chapters, parts
+from tutorial.commands.chapters import NOTEBOOKS, Chapter, chapters, parts
 from tutorial.commands.environment import COURSE, VERSIONS
 from tutorial.commands.execute import canonical, serialize
 from tutorial.commands.progress import exercises
+from tutorial.commands.teachers import teaching
 from tutorial.exercises.checking import SOURCES
 
 BEGIN = "<!-- made by python -m tutorial tables: {} -->"
 END = "<!-- end -->"
-TEACHERS = EXERCISES / "teachers.toml"
 PACKAGES = {"celery": "Celery", "kombu": "kombu", "sqlalchemy": "SQLAlchemy", "pandas": "pandas"}
 
 
@@ -147,18 +147,25 @@ def teachers_table() -> str:
     return "\n".join(rows)
 
 
+def questions_table() -> str:
+    """For teachers: what to ask the room in each chapter."""
+    asked = ((chapter.number, teaching(chapter).ask) for chapter in chapters())
+    rows = [f"| {number} | {ask} |" for number, ask in asked if ask]
+    return "\n".join(["| chapter | questions |", "|---|---|", *rows])
+
+
 def exercises_table() -> str:
     """For teachers: what a chapter teaches, and what goes wrong in its exercises."""
-    facts = tomllib.loads(TEACHERS.read_text(encoding="utf-8"))
     blocks = []
     for chapter in chapters():
-        if chapter.name not in facts:
+        told = teaching(chapter).exercises
+        if not told:
             continue
         rows = ["| exercise | minutes | a common mistake | the check says |", "|---|---|---|---|"]
         titles = _titles(chapter)
-        for number, each in facts[chapter.name].items():
-            says = each["says"].strip(" ,.:")
-            cells = f"{number}. {titles[number]}", each["minutes"], each["mistake"], f"… {says} …"
+        for number, each in told.items():
+            says = each.says.strip(" ,.:")
+            cells = f"{number}. {titles[number]}", each.minutes, each.mistake, f"… {says} …"
             rows.append(f"| {' | '.join(map(str, cells))} |")
         blocks.append("\n".join([f"**{chapter.name}.** {_goal(chapter)}", "", *rows]))
     return "\n\n".join(blocks)
@@ -246,6 +253,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "parts": parts_table,
     "map": map_table,
     "exercises": exercises_table,
+    "questions": questions_table,
     "teachers": teachers_table,
     "versions": versions_table,
 }
