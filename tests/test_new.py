@@ -128,6 +128,23 @@ def test_its_own_tests_pass(project: Path) -> None:
     assert "3 passed" in runner(project)("-m", "pytest", "-q", "-p", "no:cacheprovider")
 
 
+def test_results_are_read_in_the_order_of_their_ids(project: Path) -> None:
+    """A server may return rows in any order, and SQLite does so without a primary key."""
+    (project / "data").mkdir()
+    engine = sa.create_engine(f"sqlite:///{project}/data/results.db")
+    columns = "task_id, name, status, args, kwargs, result, worker, date_done"
+    with engine.begin() as connection:
+        connection.execute(
+            sa.text(f"CREATE TABLE celery_taskmeta (id INTEGER NOT NULL, {columns})")
+        )
+        for number in (3, 1, 2):
+            row = f"INSERT INTO celery_taskmeta (id, task_id) VALUES ({number}, 'task-{number}')"
+            connection.execute(sa.text(row))
+    engine.dispose()
+    printed = runner(project)("results.py")
+    assert re.findall("task-[0-9]", printed) == ["task-1", "task-2", "task-3"]
+
+
 def test_a_day_with_files(project: Path) -> None:
     run = runner(project)
     run("-m", "alembic", "upgrade", "head")

@@ -25,8 +25,9 @@ accept_content = ["json"]
 timezone = "UTC"
 enable_utc = True
 
-# A lost worker's task runs again on another worker, if its broker supports that. So each task must
-# be safe to run twice: see ship in tasks.py.
+# The task of a worker that was killed runs again on another worker: with RabbitMQ at once, with
+# Redis after an hour (visibility_timeout), and with a queue in a file never. So each task must be
+# safe to run twice: see ship in tasks.py.
 task_acks_late = True
 task_reject_on_worker_lost = True
 # A worker takes one waiting message for each of its processes, and leaves the rest to others.

@@ -7,7 +7,10 @@ import pandas as pd
 import sqlalchemy as sa
 from database import engine
 
-QUERY = "SELECT task_id, name, status, args, kwargs, result, worker, date_done FROM celery_taskmeta"
+QUERY = """
+SELECT task_id, name, status, args, kwargs, result, worker, date_done
+FROM celery_taskmeta ORDER BY id
+"""
 
 
 def decode(stored: Any) -> Any:

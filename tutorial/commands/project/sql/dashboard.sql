@@ -1,5 +1,6 @@
 -- PostgreSQL: what a dashboard watches, run as myproject_analyst:
 --   psql "$ANALYST_URL" --file=sql/dashboard.sql
+-- ANALYST_URL is a URL without +psycopg, which only SQLAlchemy understands.
 -- date_done has no time zone: it is in that of the worker's session. sql/roles.sql gives both roles
 -- the same zone, so each query can compare it with the current time of its own session.
 

@@ -2,6 +2,7 @@
 -- "python -m alembic upgrade head" creates orders, and a first task, run as the owner, creates
 -- Celery's tables.
 --   psql "$ADMIN_URL" --set=ON_ERROR_STOP=1 --file=sql/roles.sql
+-- ADMIN_URL is the owner's URL without +psycopg, which only SQLAlchemy understands.
 -- Then give each role a password: \password myproject_worker
 
 CREATE ROLE myproject_worker LOGIN;
