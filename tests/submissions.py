@@ -363,6 +363,7 @@ CASES: dict[str, Case] = {
     ),
     "wrong": Case(ENGINE, [0, 2, 3], WRONG_URL),
     "killed": Case(ENGINE, [1, 0, 3], answer(2, KILL)),
+    "retyped-and-killed": Case(ENGINE, [1, 0, 3], all_of(answer(2, KILL), retyped)),
     "killed-twice": Case(ADD, [1, 0, 0, 3], all_of(answer(2, KILL), answer(3, KILL))),
     "killed-by-the-check": Case(CONFIGURATION, [1, 0, 3], answer(2, KILL)),
     "exits": Case(SCHEMA, [1, 0, 3], all_of(answer(2, "return 5"), first(2, "exit()"))),

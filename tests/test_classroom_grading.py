@@ -14,12 +14,13 @@ import pytest
 import zmq
 from jupyter_client.channels import HBChannel
 from processes import PATIENCE, environment
-from submissions import ADD, CASES, ENGINE, REPRESENTATIVES, ZOE, Case, hand_in, read, solved
+from submissions import ADD, CASES, ENGINE, KILL, REPRESENTATIVES, ZOE, Case, hand_in, read, solved
 
 from tutorial.__main__ import main
 from tutorial.commands import classroom
 from tutorial.commands.classroom import ClassroomError, build_course
-from tutorial.commands.grading.running import RunExercises
+from tutorial.commands.grading import report
+from tutorial.commands.grading.running import RunExercises, _error
 from tutorial.exercises.checking import SOURCES
 from tutorial.workspace import COURSE
 
@@ -118,6 +119,20 @@ def test_the_report_tells_five_words_apart(course: Path, wrongly_graded: list[st
     assert [states[ZOE, number] for number in "123"] == ["right", "wrong", "not attempted"]
     assert states["nothing", "1"] == "not handed in"
     assert states["another-chapter", "1"] == "could not be graded"
+
+
+@pytest.mark.parametrize("name", ["01-2-answer", None])
+def test_an_answer_that_ends_its_kernel_is_wrong_also_if_it_was_retyped(name: str | None) -> None:
+    given = {"nbgrader": {"grade_id": name}} if name else {}
+    own = nbformat.v4.new_code_cell(KILL, metadata=given)
+    check = nbformat.v4.new_code_cell("exercise_2.check(total)")
+    check.outputs = [_error("NotAttempted" if name else "NameError", "no total")]
+    before = [nbformat.v4.new_markdown_cell("Mine"), own]
+    assert report.verdict(check, before).verdict == report.NOT_ATTEMPTED
+    own.outputs = [_error("KernelDied", "This cell has ended the kernel.")]
+    found = report.verdict(check, before)
+    assert found.verdict == report.WRONG
+    assert found.message.endswith("has failed: KernelDied: This cell has ended the kernel.")
 
 
 def test_only_what_has_changed_is_graded_again(

@@ -238,13 +238,16 @@ def _exercises(own: Class, learner: str) -> dict[str, Exercise]:
     graded = own.folder / "autograded" / learner / own.assignment / f"{own.assignment}.ipynb"
     if not done["success"] or not graded.exists():
         raise CannotBeGraded(f"nbgrader failed: {_cause(done)}")
-    cells = nbformat.read(graded, as_version=4).cells
-    named = {name: cell for cell in cells if (name := grade_id(cell))}
-    return {
-        name: report.verdict(named[name], named.get(f"{name.removesuffix('check')}answer"))
-        for name in own.points()
-        if name in named
-    }
+    verdicts: dict[str, Exercise] = {}
+    before: list[NotebookNode] = []
+    for cell in nbformat.read(graded, as_version=4).cells:
+        name = grade_id(cell)
+        if name and name in own.points():
+            verdicts[name] = report.verdict(cell, before)
+            before = []
+        else:
+            before.append(cell)
+    return verdicts
 
 
 def _cause(done: Mapping[str, Any]) -> str:

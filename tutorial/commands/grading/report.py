@@ -2,13 +2,15 @@
 
 import csv
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 from nbformat import NotebookNode
 from nbgrader.api import Gradebook
+
+from tutorial.commands.grading.cells import grade_id
 
 RIGHT, WRONG, NOT_ATTEMPTED = "right", "wrong", "not attempted"
 NOT_HANDED_IN, NOT_GRADED = "not handed in", "could not be graded"
@@ -85,13 +87,16 @@ def error(cell: NotebookNode) -> str:
     return ""
 
 
-def verdict(check: NotebookNode, answer: NotebookNode | None) -> Exercise:
+def verdict(check: NotebookNode, before: Sequence[NotebookNode]) -> Exercise:
     """Tell from a check that has run how its exercise was solved.
 
     Parameters
     ----------
-    check, answer : nbformat.NotebookNode
-        The cells with their outputs; None if the notebook has no cell for the answer any more.
+    check : nbformat.NotebookNode
+        The cell with its outputs.
+    before : sequence of nbformat.NotebookNode
+        The cells between the check before it and this one, with their outputs. The answer is in one
+        of them, or in a new cell that the learner has put into its place.
 
     Returns
     -------
@@ -101,9 +106,11 @@ def verdict(check: NotebookNode, answer: NotebookNode | None) -> Exercise:
     if not failed:
         return Exercise(RIGHT)
     kind, _, message = failed.partition(": ")
-    if kind == "NotAttempted" and answer and (raised := error(answer)):
-        return Exercise(WRONG, f"the cell of the answer failed: {raised}")
-    if kind == "NotAttempted" or (kind == "NameError" and not answer):
+    is_there = any((grade_id(cell) or "").endswith("-answer") for cell in before)
+    if kind == "NotAttempted" or (kind == "NameError" and not is_there):
+        raised = next(filter(None, map(error, before)), "")
+        if raised:
+            return Exercise(WRONG, f"the cell of the answer has failed: {raised}")
         return Exercise(NOT_ATTEMPTED, message)
     return Exercise(WRONG, message if kind == "WrongAnswer" else failed)
 
