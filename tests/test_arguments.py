@@ -13,12 +13,12 @@ from celery.exceptions import ImproperlyConfigured
 from matplotlib.axes import Axes
 
 from tutorial import broker, servers, tables
+from tutorial.checks.arguments import shown
 from tutorial.commands.doctor import _address
 from tutorial.database import configure_engine, make_engine, sqlite_url
 from tutorial.inspection import inspect
 from tutorial.messages import join_timings, load_messages
 from tutorial.plots import plot_states, plot_timeline, plot_workflow, show, text_alternative
-from tutorial.processes.arguments import shown
 from tutorial.reading.pickles import read_pickle
 from tutorial.recovery import lost_tasks, requeue_lost
 from tutorial.results import count_results, iter_results, load_groups, load_results

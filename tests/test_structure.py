@@ -1,7 +1,7 @@
 """The package's imports run one way: no circle, and nothing that runs back up."""
 
 import ast
-from graphlib import TopologicalSorter
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -11,11 +11,12 @@ from tutorial.workspace import COURSE
 PACKAGE = COURSE / "tutorial"
 # What the modules of each folder may import; "" is the folder of the chapters' modules itself.
 ALLOWED = {
-    "": {"", "reading", "processes", "inspecting"},
+    "": {"", "checks", "reading", "processes", "inspecting"},
+    "checks": {"checks"},
     "reading": {"", "reading"},
     "processes": {"", "processes"},
     "inspecting": {"", "reading", "inspecting"},
-    "exercises": {"", "processes", "exercises"},
+    "exercises": {"", "checks", "processes", "exercises"},
     "commands": {"", "reading", "processes", "exercises", "commands"},
 }
 
@@ -31,16 +32,7 @@ def imported(file: Path, names: set[str]) -> set[str]:
     """Return the modules of the package that a module imports, wherever in it."""
     found = set()
     tree = ast.parse(file.read_text(encoding="utf-8"))
-    # What only a type checker imports makes no circle.
-    unused = {
-        inner
-        for node in ast.walk(tree)
-        if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"
-        for inner in ast.walk(node)
-    }
     for node in ast.walk(tree):
-        if node in unused:
-            continue
         if isinstance(node, ast.Import):
             found |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
@@ -53,17 +45,43 @@ def folder(module: str) -> str:
     return "commands" if name == "__main__" else folders[0] if folders else ""
 
 
+def room(module: str) -> str:
+    return folder(module) or module
+
+
 def complaints(package: Path) -> list[str]:
     """Return the imports that run back up; raise `graphlib.CycleError` for a circle."""
     found = modules(package)
     graph = {name: imported(file, set(found)) for name, file in found.items()}
     TopologicalSorter(graph).prepare()
+    # A folder is one room, so two folders may not use each other either.
+    rooms: dict[str, set[str]] = {}
+    for module, others in graph.items():
+        rooms.setdefault(room(module), set()).update(
+            {room(each) for each in others} - {room(module)}
+        )
+    TopologicalSorter(rooms).prepare()
     return [
         f"{module} imports {other}"
         for module, others in graph.items()
         for other in others
         if folder(other) not in ALLOWED[folder(module)]
     ]
+
+
+def test_folders_that_use_each_other_are_seen(tmp_path: Path) -> None:
+    package = tmp_path / "tutorial"
+    texts = {
+        "database": "from tutorial.processes import path",
+        "processes/path": "",
+        "processes/child": "from tutorial import database",
+    }
+    for name, text in texts.items():
+        file = package / f"{name}.py"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(text)
+    with pytest.raises(CycleError):
+        complaints(package)
 
 
 def test_imports_run_one_way() -> None:

@@ -10,8 +10,8 @@ from typing import Any
 import sqlalchemy as sa
 from celery.exceptions import ImproperlyConfigured
 
-from tutorial.processes.arguments import path as absolute_path
-from tutorial.processes.arguments import shown, text
+from tutorial.checks.arguments import path as absolute_path
+from tutorial.checks.arguments import shown, text
 from tutorial.urls import address, scheme, shared_url, sqlite_file, usable_url
 from tutorial.workspace import RESULTS_FILE, home
 

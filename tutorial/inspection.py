@@ -5,17 +5,17 @@ unpickles, takes a limited time on a table of any size, and shows no stored valu
 """
 
 import datetime as dt
-import json
 import sys
 import warnings
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import asdict, dataclass
 from functools import partial
 from typing import Any
 
 import sqlalchemy as sa
 from tqdm import tqdm
 
+from tutorial.checks.arguments import seconds as check_seconds
+from tutorial.checks.arguments import shown, truth, whole_number
 from tutorial.database import check_engine, check_exists
 from tutorial.inspecting import (
     dates,
@@ -23,84 +23,27 @@ from tutorial.inspecting import (
     mariadb,
     postgresql,
     related,
-    render,
     schema,
     sqlite,
     triggers,
     values,
 )
-from tutorial.inspecting.findings import Facts, Finding, Found, findings, number, plain, some
+from tutorial.inspecting.findings import Found, findings, plain, some
+from tutorial.inspecting.report import Report
 from tutorial.inspecting.rows import Reader, Rows
 from tutorial.inspecting.source import NotChecked, Source, now
 from tutorial.inspecting.tables import similar_tables, table_size, text_limits, writers
 from tutorial.inspecting.watch import SILENCE, Watch
-from tutorial.processes.arguments import seconds as check_seconds
-from tutorial.processes.arguments import shown, truth, whole_number
 from tutorial.reading.table import Table
 from tutorial.results import BAR_DELAY, check_serializer
 from tutorial.tables import TASK_TABLE
 from tutorial.urls import address
 
+__all__ = ["Report", "inspect"]
+
 ROWS = 100_000  # a larger table is inspected by samples
 SECONDS = 15  # for reading rows
 EXPIRES = dt.timedelta(days=1)  # Celery's default for result_expires
-
-
-@dataclass(frozen=True)
-class Report:
-    """What an inspection has found. In a notebook it shows itself; ``print`` shows it as text.
-
-    Attributes
-    ----------
-    database, table : str
-        What was inspected, without user and password.
-    inspected_at : datetime.datetime
-    summary : dict
-        What is known about the whole table, such as the version of Celery that made it.
-    findings : list of Finding
-        The most severe first; each has ``check``, ``severity``, ``title``, ``evidence``,
-        ``leads_to``, ``to_do`` and ``chapter``.
-    facts : list of Facts
-        Tables of counts: by state, task, exception and day.
-    unchecked : list of tuple of str
-        What could not be checked, and why.
-    """
-
-    database: str
-    table: str
-    inspected_at: dt.datetime
-    summary: dict[str, str]
-    findings: list[Finding]
-    facts: list[Facts]
-    unchecked: list[tuple[str, str]]
-
-    def to_json(self) -> str:
-        """Return the report for a program.
-
-        Returns
-        -------
-        str
-            JSON with the attributes of this class.
-        """
-        return json.dumps(asdict(self), default=str, indent=2)
-
-    def to_html(self) -> str:
-        """Return the report as an HTML page of its own.
-
-        Returns
-        -------
-        str
-        """
-        return render.page(self)
-
-    def __str__(self) -> str:
-        return render.text(self)
-
-    def __repr__(self) -> str:
-        return f"<Report on {self.table}: {number(len(self.findings), 'finding')}>"
-
-    def _repr_html_(self) -> str:
-        return render.panel(self)
 
 
 def inspect(

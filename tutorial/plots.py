@@ -19,7 +19,7 @@ from matplotlib import dates
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
-from tutorial.processes.arguments import shown, whole_number
+from tutorial.checks.arguments import shown, whole_number
 from tutorial.reading.frame import check_frame
 
 STYLES = {  # state -> colour and hatch

@@ -19,10 +19,10 @@ from celery import states
 from celery.exceptions import ImproperlyConfigured
 from celery.utils.time import maybe_timedelta
 
+from tutorial.checks.arguments import shown
 from tutorial.database import check_engine, check_table
 from tutorial.deliveries import deliveries, is_alive
 from tutorial.messages import read_headers, read_message
-from tutorial.processes.arguments import shown
 from tutorial.reading.source import connect, explained
 from tutorial.tables import MESSAGE_TABLE, TASK_TABLE, find_tasks
 from tutorial.workflows import UNLOCK

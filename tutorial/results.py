@@ -14,7 +14,7 @@ import pandas as pd
 import sqlalchemy as sa
 from tqdm import tqdm
 
-from tutorial.processes.arguments import shown, truth
+from tutorial.checks.arguments import shown, truth
 from tutorial.reading.decoding import SERIALIZERS, Counts, Dates, Ids, Json, Text, Words
 from tutorial.reading.frame import FrameBuilder
 from tutorial.reading.moments import Moment

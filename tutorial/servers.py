@@ -11,7 +11,7 @@ from typing import Self
 
 import sqlalchemy as sa
 
-from tutorial.processes.arguments import one_of, path, shown, text, truth
+from tutorial.checks.arguments import one_of, path, shown, text, truth
 from tutorial.processes.child import Child
 from tutorial.processes.kinds import NAMES, VARIABLES, find_program, missing
 

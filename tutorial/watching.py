@@ -3,8 +3,8 @@
 import pandas as pd
 import sqlalchemy as sa
 
+from tutorial.checks.arguments import shown, whole_number
 from tutorial.database import check_engine
-from tutorial.processes.arguments import shown, whole_number
 from tutorial.reading.source import connect
 from tutorial.tables import TASK_TABLE
 

@@ -15,7 +15,7 @@ from typing import Self
 from celery import Celery
 from filelock import FileLock, Timeout
 
-from tutorial.processes.arguments import (
+from tutorial.checks.arguments import (
     app_name,
     node_name,
     one_of,

@@ -18,9 +18,9 @@ from celery.exceptions import TimeoutError
 from celery.result import AsyncResult, ResultSet
 from tqdm import tqdm
 
+from tutorial.checks.arguments import seconds, shown
 from tutorial.database import check_engine, check_table
 from tutorial.messages import Message, read_message
-from tutorial.processes.arguments import seconds, shown
 from tutorial.reading.source import explained
 from tutorial.results import load_results
 from tutorial.tables import TASK_TABLE, find_tasks, payloads

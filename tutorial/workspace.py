@@ -15,7 +15,7 @@ from pathlib import Path
 from celery.exceptions import ImproperlyConfigured
 from filelock import FileLock, Timeout
 
-from tutorial.processes.arguments import text
+from tutorial.checks.arguments import text
 
 HOME_VARIABLE = "TUTORIAL_HOME"
 COURSE = Path(__file__).resolve().parent.parent

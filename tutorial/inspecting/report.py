@@ -1,17 +1,17 @@
-"""Shows a report: as text, as a page, and as a panel in a notebook."""
+"""A report, and how it is shown: as text, as a page, and as a panel in a notebook."""
 
+import datetime as dt
 import html
+import json
 import textwrap
 import unicodedata
 from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from string import Template
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from tutorial.inspecting.findings import SEVERITIES, Facts, Finding, number
-
-if TYPE_CHECKING:
-    from tutorial.inspection import Report
 
 WIDTH = 79
 FILLER = "\0"  # stands behind a character that takes two columns, until the text is wrapped
@@ -23,7 +23,64 @@ PAGE, PANEL, FINDING = (
 )
 
 
-def heading(report: "Report") -> str:
+@dataclass(frozen=True)
+class Report:
+    """What an inspection has found. In a notebook it shows itself; ``print`` shows it as text.
+
+    Attributes
+    ----------
+    database, table : str
+        What was inspected, without user and password.
+    inspected_at : datetime.datetime
+    summary : dict
+        What is known about the whole table, such as the version of Celery that made it.
+    findings : list of Finding
+        The most severe first; each has ``check``, ``severity``, ``title``, ``evidence``,
+        ``leads_to``, ``to_do`` and ``chapter``.
+    facts : list of Facts
+        Tables of counts: by state, task, exception and day.
+    unchecked : list of tuple of str
+        What could not be checked, and why.
+    """
+
+    database: str
+    table: str
+    inspected_at: dt.datetime
+    summary: dict[str, str]
+    findings: list[Finding]
+    facts: list[Facts]
+    unchecked: list[tuple[str, str]]
+
+    def to_json(self) -> str:
+        """Return the report for a program.
+
+        Returns
+        -------
+        str
+            JSON with the attributes of this class.
+        """
+        return json.dumps(asdict(self), default=str, indent=2)
+
+    def to_html(self) -> str:
+        """Return the report as an HTML page of its own.
+
+        Returns
+        -------
+        str
+        """
+        return page(self)
+
+    def __str__(self) -> str:
+        return text(self)
+
+    def __repr__(self) -> str:
+        return f"<Report on {self.table}: {number(len(self.findings), 'finding')}>"
+
+    def _repr_html_(self) -> str:
+        return panel(self)
+
+
+def heading(report: Report) -> str:
     """Say how much was found, such as ``"1 critical finding, 2 notices"``."""
     counts = {
         severity: sum(each.severity == severity for each in report.findings)
@@ -34,12 +91,12 @@ def heading(report: "Report") -> str:
     return ", ".join(parts) or "nothing found"
 
 
-def counted(report: "Report") -> str:
+def counted(report: Report) -> str:
     """Say of which rows the counts are."""
     return f"Rows of the table: {report.summary['Rows']}."
 
 
-def text(report: "Report") -> str:
+def text(report: Report) -> str:
     """Return the report as text of at most `WIDTH` columns."""
     lines = _wrapped(f"{report.table} in {report.database}: {heading(report)}")
     lines += [""]
@@ -135,13 +192,13 @@ def _cell(cell: Any) -> str:
     return f"{cell:,}" if isinstance(cell, int) else str(cell)
 
 
-def page(report: "Report") -> str:
+def page(report: Report) -> str:
     """Return the report as an HTML page that needs no other file."""
     found = "".join(FINDING.substitute(_escaped(vars(each))) for each in report.findings)
     return PAGE.substitute(_parts(report), findings=found or "<p>Nothing was found.</p>")
 
 
-def panel(report: "Report") -> str:
+def panel(report: Report) -> str:
     """Return the report as the HTML of a cell's output."""
     rows = [
         (each.severity, each.title, each.evidence, each.to_do, each.chapter)
@@ -152,7 +209,7 @@ def panel(report: "Report") -> str:
     return PANEL.substitute(_parts(report), findings=found)
 
 
-def _parts(report: "Report") -> dict[str, str]:
+def _parts(report: Report) -> dict[str, str]:
     """Return what page and panel have in common, as HTML."""
     summary = Facts("Summary", ("property", "value"), list(report.summary.items()))
     unchecked = Facts("Not checked", ("what", "why"), list(report.unchecked))

@@ -1,0 +1,1 @@
+"""What the public functions check before they begin."""
