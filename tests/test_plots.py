@@ -88,7 +88,7 @@ def test_timeline(timings: pd.DataFrame) -> None:
     narrowest = NARROWEST * 7  # so that the shortest task can be seen
     assert [bar.get_width() for bar in running] == pytest.approx([0.5, narrowest, 4])
     assert text_alternative(axes) == (
-        "A line for each task, which waits and then runs, by worker: one (2), two (1)."
+        "A line for each task, first waiting, then running, by worker: one (2), two (1)."
     )
     assert text_alternative(plot_timeline(timings, last=1)).endswith("one (1).")
 

@@ -45,7 +45,7 @@ class EngineBackend(StoringBackend):
     ``"tutorial.backend:EngineBackend+sqlite:////path/results.db"``.
 
     A SQL database does not notify anyone of a new row, so `get` has to check again and again. It
-    checks often at first, and less often the longer it has waited: a result is seen at most 5 %
+    checks often at first, and less often the longer it has waited: a result is seen at most 5%
     later than it could be, and no two checks are further apart than ``interval``, half a second
     by default. The time limit of `get` is measured by the clock.
 

@@ -9,7 +9,7 @@ from tutorial import broker, database
 broker_url = broker.broker_url()
 result_backend = database.result_backend()
 
-# Give up on a Redis that accepts a connection and then says nothing. The embedded queue and
+# Give up on a Redis server that accepts a connection but does not answer. The embedded queue and
 # RabbitMQ take no such options; kombu gives up on RabbitMQ after four seconds.
 if broker_url.startswith(("redis", "sentinel")):
     broker_transport_options = {
@@ -18,7 +18,7 @@ if broker_url.startswith(("redis", "sentinel")):
     }
 
 # Celery's own backend opens a new connection whenever a program asks for a result. The course's
-# stores the same rows, and keeps its connection.
+# backend stores the same rows, and keeps its connection.
 override_backends = {"db": "tutorial.backend:EngineBackend"}
 
 # The result backend makes an engine of its own; this gives it the settings of tutorial.database.

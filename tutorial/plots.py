@@ -143,7 +143,7 @@ def plot_timeline(timings: pd.DataFrame, *, last: int = 60, axes: Axes | None = 
         axes.legend()
     axes.set(title="Waiting and running", xlabel="seconds from the first sending")
     listed = ", ".join(f"{worker} ({n})" for worker, n in workers.items())
-    text = f"A line for each task, which waits and then runs, by worker: {listed or 'no task'}."
+    text = f"A line for each task, first waiting, then running, by worker: {listed or 'no task'}."
     return _describe(axes, text)
 
 
@@ -204,7 +204,8 @@ def plot_workflow(tasks: pd.DataFrame, *, axes: Axes | None = None) -> Axes:
     for (step, name, state), n in counts.items():
         words.setdefault(step, []).append(f"{n} {name} {state}")
     listed = "; ".join(f"step {step}: {', '.join(some)}" for step, some in words.items())
-    return _describe(axes, f"A box for each task, an arrow to what follows: {listed or 'no task'}.")
+    text = f"A box for each task, with arrows to those that follow; {listed or 'no task'}."
+    return _describe(axes, text)
 
 
 def _outcomes(tasks: pd.DataFrame) -> pd.Series:

@@ -167,7 +167,7 @@ def count_to(self: Task, n: int, pause: float = 0.0) -> int:
     autoretry_for=[ConnectionError],
     max_retries=2,
     retry_backoff=True,  # wait 1 s before the first retry, 2 s before the second
-    retry_jitter=False,  # the same waits on every run; where many tasks retry, leave it on
+    retry_jitter=False,  # the same waits on every run; keep the jitter if many tasks retry
 )
 def fetch(self: Task, failures: int) -> str:
     """Ask a server that is not always there: a task that is retried at most twice.

@@ -28,7 +28,7 @@ PARTS = {
     points=1,
     hints=[
         "The characters @ and / in the password have a meaning in a URL.",
-        "SQLAlchemy's URL.create takes each part separately, and escapes what needs it.",
+        "SQLAlchemy's URL.create takes each part separately, and escapes special characters.",
         "dialect+driver comes before ://, and the port is a number.",
     ],
 )

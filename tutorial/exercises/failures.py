@@ -83,8 +83,8 @@ def row_of(task_id: str) -> Any:
     hints=[
         "The sum of a column is a NumPy integer: int turns it into one of Python's.",
         "tolist turns a column into a list of Python's numbers.",
-        "The latest of no days is NaT, which would come back as a day in the year 1. pd.isna "
-        "recognizes it, and to_pydatetime turns any other Timestamp into a datetime.",
+        "If all days are missing, max is NaT, which would come back as a day in the year 1. "
+        "pd.isna recognizes it, and to_pydatetime turns any other Timestamp into a datetime.",
     ],
 )
 def exercise_2(report: Callable[[pd.DataFrame], dict[str, Any]]) -> str:

@@ -213,11 +213,11 @@ class _Planted:
 @exercise(
     points=3,
     hints=[
-        "AsyncResult, like every way through Celery's backend, unpickles what is not JSON. "
+        "AsyncResult, like all that reads through Celery's backend, unpickles what is not JSON. "
         "load_results never does.",
         "load_results leaves what it cannot decode as bytes. But a task may also return bytes.",
-        "The column undecodable names the columns that could not be decoded, and is missing "
-        "when all values could be decoded.",
+        "The column undecodable names the columns of a row that could not be decoded. It has no "
+        "value if all of them could.",
     ],
 )
 def exercise_5(read_safely: Callable[[str, sa.Engine], Any]) -> str:

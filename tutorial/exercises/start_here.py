@@ -40,7 +40,7 @@ def exercise_1(number: int, answer: AsyncResult, total: int) -> str:
         raise WrongAnswer("`total` is a handle, not the sum: its method get waits for the sum.")
     if type(total) is not int or total != number + 2:
         raise WrongAnswer(f"`total` is {shown(total)}, but the row says {row['result']}.")
-    return "The worker added, and the sum came back through the database."
+    return "The worker computed the sum, which came back through the database."
 
 
 def _row(answer: AsyncResult) -> dict[str, Any]:

@@ -27,7 +27,7 @@ LINKS = [(ADD, [10, 20]), (ADD, [30, 3]), (DIVIDE, [33, 11])]
     points=1,
     hints=[
         "chain takes signatures, such as add.s(10, 20), and apply_async sends it.",
-        "Each task gets the result of the task before as its first argument: its signature holds "
+        "Each task gets the previous task's result as its first argument: its signature holds "
         "only the second argument.",
         "What apply_async returns is the handle of the last task; its method get waits.",
     ],
@@ -52,9 +52,9 @@ def exercise_1(answer: AsyncResult) -> str:
             raise WrongAnswer(f"Task {number}: expected {_words(*right)}, got {_words(*found)}.")
     if any(signature["immutable"] for signature in _rest_of_chain(tasks[0].id)):
         raise WrongAnswer(
-            "A task of the chain does not take the result of the task before: use s, not si."
+            "A task of the chain does not take the previous task's result: use s, not si."
         )
-    return "Three rows, and each task got the result of the task before: 30, 33 and 3.0."
+    return "Three rows, and each task got the previous task's result: 30, 33 and 3.0."
 
 
 def _is_sent(answer: Any, name: str, what: str) -> None:
@@ -199,7 +199,7 @@ CHECKS = (5, 20)  # seconds for which chord_unlock must check at least, and may 
 @exercise(
     points=3,
     hints=[
-        "chord takes the header, a list of signatures, and the body. apply_async takes the limits.",
+        "chord takes the header (a list of signatures) and the body. apply_async takes the limits.",
         "The first check comes after one second; max_retries more follow, interval seconds apart.",
         "So the last check comes 1 + max_retries * interval seconds after the chord was sent.",
     ],
