@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from exercise_runs import Answers, Outcome, run
+from nbformat import read
 from processes import survivors
 
 from tutorial.commands.chapters import EXERCISES, chapters
@@ -19,6 +20,7 @@ TAUGHT = {chapter.name: teaching(chapter).exercises for chapter in chapters()}
 CHAPTERS = sorted(path.stem for path in EXERCISES.glob("*.ipynb"))
 # The quickest chapter; the solutions of all chapters run with the notebooks.
 QUICK = ("01-engine",)
+QUIZ = 5  # minutes, as the teachers' page says
 
 
 def answers(chapter: str) -> dict[int, Answers]:
@@ -74,6 +76,15 @@ def test_the_teachers_page_quotes_what_the_checks_say(chapter: str) -> None:
     for number, each in facts.items():
         says = [message for message in given[int(number)].wrong.values() if each.says in message]
         assert says, f"exercise {number}: no wrong answer of tests/answers gets {each.says!r}"
+
+
+@pytest.mark.parametrize("chapter", CHAPTERS)
+def test_the_exercises_take_the_minutes_that_their_first_cell_names(chapter: str) -> None:
+    if not TAUGHT[chapter]:
+        pytest.skip("a new chapter, of which teachers have told nothing yet")
+    first = read(EXERCISES / f"{chapter}.ipynb", as_version=4).cells[0].source
+    exercises_and_quiz = sum(each.minutes for each in TAUGHT[chapter].values()) + QUIZ
+    assert f"\n| **Time** | {exercises_and_quiz} minutes |\n" in f"{first}\n"
 
 
 def test_the_plans_leave_time_for_what_they_plan() -> None:
