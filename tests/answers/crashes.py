@@ -120,7 +120,7 @@ ANSWERS = {
                 'return list(lost["task_id"][often])', 'return list(lost["task_id"])'
             ): ("was received once: its id should not be in the list."),
             RECOVER.replace('list(lost["task_id"][often])', "[]"): (
-                "received three times: its id is missing in the list."
+                "received three times: its id is missing from the list."
             ),
             RECOVER.replace('return list(lost["task_id"][often])', "return lost[often]"): (
                 "7 tasks: expected a list of task ids, got task_id ... rec"

@@ -59,7 +59,7 @@ ANSWERS = {
                 "tasks: expected a Series, got None."
             ),
             "return results['status'].value_counts(normalize=True)": (
-                "tasks failed: the name is missing in the Series."
+                "tasks failed: the name is missing from the Series."
             ),
             "failed = results[results['status'] == 'FAILURE']\n"
             "return failed['name'].value_counts()": ("tasks failed: expected 0."),
@@ -69,7 +69,7 @@ ANSWERS = {
             ),
             "failed = results[results['status'] == 'FAILURE']\n"
             "return failed.groupby(failed['name'].astype(str)).size() / len(results)": (
-                "tasks failed: the name is missing in the Series."
+                "tasks failed: the name is missing from the Series."
             ),
             "return (results['status'] != 'SUCCESS').groupby(results['name']).mean()": (
                 "tasks failed: expected 0."
@@ -85,7 +85,7 @@ ANSWERS = {
             "return share.to_dict()": ("expected a Series, got {'tutorial.tasks.add': 0."),
             "task = results['name'].astype(str).str.rpartition('.')[2]\n"
             "return (results['status'] == 'FAILURE').groupby(task).mean()": (
-                "tasks failed: the name is missing in the Series."
+                "tasks failed: the name is missing from the Series."
             ),
             "return pd.Series({'tutorial.tasks.add': 0, 'tutorial.tasks.divide': 0.25})": (
                 "tasks failed: expected 0."

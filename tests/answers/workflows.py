@@ -106,7 +106,7 @@ ANSWERS = {
             ),
             FAILED.replace("list(", "set("): ("a table of 6 tasks: expected a list of ids, got {"),
             FAILED.replace("SELECT task_id", "SELECT id"): (
-                "the status FAILURE: its id is missing in the list: it ra"
+                "the status FAILURE: its id is missing from the list: it ra"
             ),
             FAILED.replace("celery_taskmeta", "taskmeta"): "raised OperationalError",
             'rows = load_results(results, status="FAILURE")\n'
@@ -114,11 +114,11 @@ ANSWERS = {
                 "before it ran: its id should not be in the list."
             ),
             'return load_results(results, status="FAILED")["task_id"].tolist()': (
-                "the status FAILURE: its id is missing in the list: it ra"
+                "the status FAILURE: its id is missing from the list: it ra"
             ),
             f"try:{FAILED.replace('sa.text(query)', 'query')}".replace("\n", "\n    ")
             + "\nexcept Exception:\n    return []": (
-                "the status FAILURE: its id is missing in the list: it ra"
+                "the status FAILURE: its id is missing from the list: it ra"
             ),
             "return 2": ("a table of 6 tasks: expected a list of ids, got 2."),
         },

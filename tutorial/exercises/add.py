@@ -34,7 +34,7 @@ STATES = {  # of the five handles, after a worker that serves the default queue;
     ],
 )
 def exercise_1(states: dict[str, str]) -> str:
-    """See that the states of the five handles are those that a worker will bring about."""
+    """Check that the states of the five handles are those that a worker will bring about."""
     if not isinstance(states, dict) or {*states} != {*STATES}:
         raise WrongAnswer(
             f"`states` should be a dictionary with the keys {', '.join(STATES)}, "
@@ -57,7 +57,7 @@ def exercise_1(states: dict[str, str]) -> str:
     ],
 )
 def exercise_2(worker: Worker, handles: dict[str, AsyncResult]) -> str:
-    """See that a worker with one process is running, and has run all that was sent."""
+    """Check that a worker with one process is running, and has run all that was sent."""
     if not isinstance(worker, Worker):
         raise WrongAnswer(f"`worker` should be a Worker, but is {shown(worker)}.")
     if worker.status != "ready":
@@ -93,7 +93,7 @@ def exercise_2(worker: Worker, handles: dict[str, AsyncResult]) -> str:
     ],
 )
 def exercise_3(query: str) -> str:
-    """See that a query finds the tasks that were received and have no row."""
+    """Check that a query finds the tasks that were received and have no row."""
     if not isinstance(query, str):
         raise WrongAnswer(f"`query` should be a string, but is {shown(query)}.")
     with scratch() as databases:
@@ -146,12 +146,12 @@ def _ids(databases: Scratch, query: str) -> list[Any]:
     ],
 )
 def exercise_4(where_is: Callable[[str, sa.Engine, sa.Engine], str]) -> str:
-    """See that a function tells from both databases where a task is."""
+    """Check that a function tells from both databases where a task is."""
     with scratch() as databases:
         for description, (task_id, right) in _tasks(databases).items():
             with case(description) as call:
                 expect(call(where_is, task_id, databases.results, databases.queue), right)
-    return "It tells waiting tasks from those that were taken, are done or were never sent."
+    return "Your function recognizes waiting, taken and finished tasks, and ids never sent."
 
 
 def _tasks(databases: Scratch) -> dict[str, tuple[str, str]]:

@@ -29,7 +29,7 @@ ROWS = 6000  # so many that the few pages of the empty tables do not count
     ],
 )
 def exercise_1(partitions: Callable[[str, dt.date, int], Sequence[str]], server: Server) -> str:
-    """See that statements split a table of results into one partition for each day."""
+    """Check that statements split a table of results into one partition for each day."""
     engine = make_engine(server.url)
     try:
         for first, days in PERIODS:
@@ -117,7 +117,7 @@ def _see_number(value: object) -> None:
     ],
 )
 def exercise_2(bytes_per_row: Callable[[sa.Engine], float]) -> str:
-    """See that a function returns how many bytes of the file a row takes."""
+    """Check that a function returns how many bytes of the file a row takes."""
     for result in ("x", "x" * 500):
         description = f"{ROWS // 2} rows with a result of {len(result)} characters"
         with scratch() as databases, case(description) as call:
@@ -147,7 +147,7 @@ def exercise_2(bytes_per_row: Callable[[sa.Engine], float]) -> str:
                     raise WrongAnswer(f"expected {right:.0f} bytes, got {shown(said)}: {mistake}.")
             if not math.isclose(said, right, rel_tol=0.05):
                 raise WrongAnswer(f"expected {right:.0f} bytes, got {shown(said)}.")
-    return "It counts the pages in use, including the indexes and without the empty pages."
+    return "The pages in use were counted, including the indexes and without the empty pages."
 
 
 def _sizes(engine: sa.Engine) -> tuple[int, ...]:
@@ -183,7 +183,7 @@ def _copy_row(engine: sa.Engine, dates: Sequence[dt.datetime | None]) -> list[st
     ],
 )
 def exercise_3(clean_up: Callable[[sa.Engine, dt.datetime, int], int]) -> str:
-    """See that a function deletes old rows in small transactions, and no others."""
+    """Check that a function deletes old rows in small transactions, and no others."""
     # Not a whole second: SQLite compares dates as strings, which would then be shorter.
     before = dt.datetime.now(dt.UTC).replace(tzinfo=None, microsecond=500_000) - 30 * DAY
     moment = dt.timedelta(microseconds=1)
@@ -207,7 +207,7 @@ def exercise_3(clean_up: Callable[[sa.Engine, dt.datetime, int], int]) -> str:
                 _see_left(results, before, kept, old)
                 _see_transactions(sizes, old, batch)
                 expect(said, old, "the number of deleted rows: ")
-    return "All old rows are gone and no others, and no transaction deleted more than a batch."
+    return "Only the old rows are gone, and no transaction deleted more than a batch."
 
 
 def _watch_transactions(engine: sa.Engine) -> list[int]:
@@ -233,7 +233,7 @@ def _watch_transactions(engine: sa.Engine) -> list[int]:
 
 
 def _see_left(engine: sa.Engine, before: dt.datetime, kept: dict[str, str], old: int) -> None:
-    """See that the old rows are gone, and the others are not."""
+    """Check that the old rows are gone, and the others are not."""
     table = sa.Table("celery_taskmeta", sa.MetaData(), autoload_with=engine)
     with engine.connect() as connection:
         left = connection.scalars(sa.select(table.c.task_id)).all()
@@ -247,7 +247,7 @@ def _see_left(engine: sa.Engine, before: dt.datetime, kept: dict[str, str], old:
 
 
 def _see_transactions(sizes: list[int], old: int, batch: int) -> None:
-    """See that each transaction has deleted a batch, and the last one the rest."""
+    """Check that each transaction has deleted a batch, and the last one the rest."""
     if old and not sizes:
         raise WrongAnswer(
             "no transaction of the engine `results` has deleted a row: use this engine."

@@ -25,7 +25,7 @@ from tutorial.workspace import home
     ],
 )
 def exercise_1(backend_url: str) -> str:
-    """See that a URL makes Celery keep its results in the given SQLite file."""
+    """Check that a URL makes Celery keep its results in the given SQLite file."""
     if not isinstance(backend_url, str):
         raise WrongAnswer(f"`backend_url` should be a string, but is {shown(backend_url)}.")
     app = Celery("check", backend=backend_url, set_as_current=False)
@@ -48,7 +48,7 @@ def exercise_1(backend_url: str) -> str:
         )
     if path != home() / "files" / "answers.db":
         raise WrongAnswer(f"The file is {path.name!r} in the folder {path.parent.name!r}.")
-    return "With this URL Celery keeps its results in the file."
+    return "With this URL, Celery keeps its results in the file."
 
 
 @exercise(
@@ -60,7 +60,7 @@ def exercise_1(backend_url: str) -> str:
     ],
 )
 def exercise_2(make_app: Callable[[str, str], Celery]) -> str:
-    """See that a function makes apps with the settings of a module."""
+    """Check that a function makes apps with the settings of a module."""
     for name in ("shop", "library"):
         with _settings_file(name) as (module, settings), case(f"the app {name!r}") as call:
             app = call(make_app, name, module)
@@ -113,11 +113,11 @@ def _settings_file(name: str) -> Iterator[tuple[str, dict[str, object]]]:
     ],
 )
 def exercise_3(where_are_results: Callable[[Celery], str]) -> str:
-    """See that a function tells where the results of an app go."""
+    """Check that a function tells where the results of an app go."""
     for description, (app, right) in _apps().items():
         with case(description) as call:
             expect(call(where_are_results, app), right)
-    return "It asks the app itself, and also recognizes apps that are configured wrongly."
+    return "Your function asks the app itself, and also recognizes wrong configurations."
 
 
 def _apps() -> dict[str, tuple[Celery, str]]:

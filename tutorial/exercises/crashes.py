@@ -30,7 +30,7 @@ MOST_STEPS = 30  # statements and commits of a deposit, each of which the check 
     ],
 )
 def exercise_1(diagnose: Callable[[str, sa.Engine, sa.Engine], str]) -> str:
-    """See that a function tells lost tasks from those that are waiting, running or done."""
+    """Check that a function tells lost tasks from those that are waiting, running or done."""
     with scratch() as databases, _a_worker_that_lives(databases) as alive:
         for description, (task_id, right) in _diagnoses(databases, alive).items():
             with case(description) as call:
@@ -89,7 +89,7 @@ def _list_of_ids(value: Any) -> list[str]:
     ],
 )
 def exercise_2(recover: Callable[[sa.Engine, sa.Engine], list[str]]) -> str:
-    """See that a function puts lost tasks back, except those that were lost three times."""
+    """Check that a function puts lost tasks back, except those that were lost three times."""
     with scratch() as databases, _a_worker_that_lives(databases) as alive:
         tasks = _tasks(databases, alive)
         with case(f"{len(tasks)} tasks") as call:
@@ -148,7 +148,7 @@ def _tasks(databases: Scratch, alive: str) -> dict[str, tuple[str, bool, bool]]:
     ],
 )
 def exercise_3(deposit: Callable[[sa.Engine, str, int], None]) -> str:
-    """See that a deposit counts once, however often it is made and wherever it is interrupted."""
+    """Check that a deposit counts once, however often it is made and wherever it is interrupted."""
     with scratch() as databases:
         engine = databases.results
         with engine.begin() as connection:
@@ -166,7 +166,7 @@ def exercise_3(deposit: Callable[[sa.Engine, str, int], None]) -> str:
                 break
             when += " and run again"
             _expect(engine, deposit, key, 5, before + 5, when)
-    return "Killed at any step and run again, a deposit counts once."
+    return "Wherever your function is killed, a deposit counts once after the second run."
 
 
 def _expect(

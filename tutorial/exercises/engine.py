@@ -33,7 +33,7 @@ PARTS = {
     ],
 )
 def exercise_1(url: sa.URL | str) -> str:
-    """See that a URL is right although its password has special characters."""
+    """Check that a URL is right although its password has special characters."""
     try:
         read = sa.make_url(url)
     except (sa.exc.ArgumentError, ValueError):
@@ -63,7 +63,7 @@ def exercise_1(url: sa.URL | str) -> str:
     ],
 )
 def exercise_2(engine: sa.Engine) -> str:
-    """See that an engine has made a file with a table of three rows."""
+    """Check that an engine has made a file with a table of three rows."""
     if not isinstance(engine, sa.Engine):
         raise WrongAnswer(f"`engine` should be an engine, but is {shown(engine)}.")
     file = home() / "files" / "shop.db"
@@ -100,7 +100,7 @@ def exercise_2(engine: sa.Engine) -> str:
     ],
 )
 def exercise_3(patient_engine: Callable[[Path], sa.Engine]) -> str:
-    """See that every connection of an engine waits for another writer."""
+    """Check that every connection of an engine waits for another writer."""
     # Windows cannot delete a file that a learner's engine still has open.
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
         file = Path(folder, "numbers.db")
@@ -115,7 +115,7 @@ def exercise_3(patient_engine: Callable[[Path], sa.Engine]) -> str:
                 call(_write_beside_another, engine, file)
             finally:
                 engine.dispose()
-    return "Two connections at once, and each waits for a writer instead of failing."
+    return "Each of two connections waits for a writer instead of failing."
 
 
 def _look_at(engine: sa.Engine) -> None:

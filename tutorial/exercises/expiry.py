@@ -36,7 +36,7 @@ STORED = "SELECT task_id, result FROM celery_taskmeta"
     ],
 )
 def exercise_1(week: Celery) -> str:
-    """See that an app keeps the results of seven days in the notebook's database."""
+    """Check that an app keeps the results of seven days in the notebook's database."""
     if not isinstance(week, Celery):
         raise WrongAnswer(f"`week` should be a Celery app, but is {shown(week)}.")
     backend = week.backend
@@ -110,7 +110,7 @@ def _stored(databases: Scratch) -> dict[str, bytes]:
     ],
 )
 def exercise_2(lost: AsyncResult, worker: Worker) -> str:
-    """See that a worker was killed in the middle of a task that already has a row."""
+    """Check that a worker was killed in the middle of a task that already has a row."""
     if not isinstance(lost, AsyncResult):
         raise WrongAnswer(f"`lost` should be what sending a task returns, but is {shown(lost)}.")
     if not isinstance(worker, Worker):
@@ -141,7 +141,7 @@ def exercise_2(lost: AsyncResult, worker: Worker) -> str:
     ],
 )
 def exercise_3(query: str) -> str:
-    """See that a query finds the tasks whose rows no clean-up deletes."""
+    """Check that a query finds the tasks whose rows no clean-up deletes."""
     if not isinstance(query, str):
         raise WrongAnswer(f"`query` should be a string, but is {shown(query)}.")
     with scratch() as databases:
@@ -155,7 +155,7 @@ def exercise_3(query: str) -> str:
                     raise WrongAnswer("the query finds it, but a clean-up will delete it some day.")
         if len(found) != sum(stays for _, stays in tasks.values()):
             raise WrongAnswer(f"The query finds more than the ids of such tasks: {shown(found)}.")
-    return "It finds every row without a date, whatever the state is called."
+    return "The query finds every row without a date, whatever the state is called."
 
 
 def _states(databases: Scratch) -> dict[str, tuple[str, bool]]:
@@ -199,7 +199,7 @@ def _first_column(engine: sa.Engine, query: str) -> list[Any]:
     ],
 )
 def exercise_4(archive: Callable[[sa.Engine, Path], None]) -> str:
-    """See that a function moves old rows into a file, and loses none if it cannot be written."""
+    """Check that a function moves old rows into a file, and loses none if it cannot be written."""
     for zone in ("America/Los_Angeles", "Asia/Tokyo"):  # local time must not pass for UTC
         with (
             scratch() as databases,
@@ -208,7 +208,7 @@ def exercise_4(archive: Callable[[sa.Engine, Path], None]) -> str:
             tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder,
         ):
             _see_archive(archive, databases, Path(folder))
-    return "Old rows are only in the file, all others only in the table, and none are lost."
+    return "Old rows are only in the file, the others are only in the table, and none is lost."
 
 
 def _see_archive(archive: Callable[..., None], databases: Scratch, folder: Path) -> None:

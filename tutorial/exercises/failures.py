@@ -35,7 +35,7 @@ from tutorial.tasks import app, divide
     ],
 )
 def exercise_1(answer: AsyncResult) -> str:
-    """See that the task ``divide`` has failed on the worker, with a TypeError."""
+    """Check that the task ``divide`` has failed on the worker, with a TypeError."""
     messages = messages_of(answer, "answer")
     if messages["name"].iloc[0] != divide.name:
         raise WrongAnswer(f"The message asks for the task {messages['name'].iloc[0]}.")
@@ -88,7 +88,7 @@ def row_of(task_id: str) -> Any:
     ],
 )
 def exercise_2(report: Callable[[pd.DataFrame], dict[str, Any]]) -> str:
-    """See that a function returns a report that comes back from the table unchanged."""
+    """Check that a function returns a report that comes back from the table unchanged."""
     sold = [randint(10, 99) for _ in range(randint(3, 6))]
     latest = datetime(2026, 1, len(sold))
     days = pd.Series(pd.date_range("2026-01-01", latest)[::-1])
@@ -113,7 +113,7 @@ def exercise_2(report: Callable[[pd.DataFrame], dict[str, Any]]) -> str:
 
 
 def _see_it_comes_back(key: str, returned: Any, right: Any) -> None:
-    """See that a value of a report is right, and is the same after it was stored and read."""
+    """Check that a value of a report is right, and is the same after it was stored and read."""
     try:
         back = app.backend.decode(app.backend.encode(returned))
     except EncodeError as error:
@@ -133,7 +133,7 @@ def _see_it_comes_back(key: str, returned: Any, right: Any) -> None:
     ],
 )
 def exercise_3(error_class: type[Exception]) -> str:
-    """See that an exception of the learner's comes back from the result backend as it was."""
+    """Check that an exception of the learner's comes back from the result backend as it was."""
     if not (isinstance(error_class, type) and issubclass(error_class, Exception)):
         raise WrongAnswer(
             f"`error_class` should be an exception class, but is {shown(error_class)}."
@@ -150,7 +150,7 @@ def exercise_3(error_class: type[Exception]) -> str:
 def _see_it_is_whole(
     error: Any, moment: str, error_class: type[Exception], article: str, left: int
 ) -> None:
-    """See that an exception has its class, its attributes and its text."""
+    """Check that an exception has its class, its attributes and its text."""
     if type(error) is not error_class:
         raise WrongAnswer(f"{moment}, it is of the type {type(error).__name__}.")
     for name, value in {"article": article, "left": left}.items():

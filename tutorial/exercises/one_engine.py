@@ -45,7 +45,7 @@ def _opened(pool: Any = sa.Pool) -> Iterator[list[int]]:
     ],
 )
 def exercise_1(lasting_engine: Callable[[sa.URL], sa.Engine]) -> str:
-    """See that an engine keeps its connections, but survives when they break."""
+    """Check that an engine keeps its connections, but survives when they break."""
     with scratch() as databases, case("a database whose connections break") as call:
         databases.store(add, (20, 22), 42)
         engine = call(lasting_engine, databases.results.url)
@@ -97,7 +97,7 @@ def _break_connection(engine: sa.Engine) -> None:
     ],
 )
 def exercise_2(count_connections: Callable[[sa.Engine, Callable[[], object]], int]) -> str:
-    """See that a function counts the connections that an engine opens during some work."""
+    """Check that a function counts the connections that an engine opens during some work."""
     with scratch() as databases:
         url = databases.results.url
         keeping, forgetting = sa.create_engine(url), sa.create_engine(url, poolclass=sa.NullPool)
@@ -114,7 +114,7 @@ def exercise_2(count_connections: Callable[[sa.Engine, Callable[[], object]], in
         _leaves_no_listener(count_connections, forgetting)
         for engine in (keeping, forgetting, other):
             engine.dispose()
-    return "It counts the connections of this engine, and leaves no listener behind."
+    return "Your function counts the connections of this engine, and leaves no listener behind."
 
 
 def _query(engines: Iterable[sa.Engine]) -> None:
@@ -162,7 +162,7 @@ OLD_COLUMNS = (
     ],
 )
 def exercise_3(upgrade: Callable[[sa.Engine], object]) -> str:
-    """See that a function adds the columns that a table of an older Celery lacks."""
+    """Check that a function adds the columns that a table of an older Celery lacks."""
     right = {column.name: type(column.type) for column in TaskExtended.__table__.columns}
     for description, missing in {
         "a table of Celery 5.2": set(right) - set(OLD_COLUMNS),
@@ -224,7 +224,7 @@ THREADS = (3, 8)  # fewer and more than the pool keeps by default, which is 5
     ],
 )
 def exercise_4(engine_for: Callable[[sa.URL, int], sa.Engine]) -> str:
-    """See that an engine has a connection for each thread, keeps them, and opens no more."""
+    """Check that an engine has a connection for each thread, keeps them, and opens no more."""
     with scratch() as databases:
         for threads in THREADS:
             with case(f"{threads} threads") as call:

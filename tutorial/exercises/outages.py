@@ -23,7 +23,7 @@ INSERT = sa.text("INSERT INTO results VALUES (:key)")
     ],
 )
 def exercise_1(retries_for: Callable[[float], int]) -> str:
-    """See that a function finds how many retries outlast an outage on average."""
+    """Check that a function finds how many retries outlast an outage on average."""
     for seconds in (0.005, 0.01, 0.05, 5, 60, 120, 600):
         with case(f"an outage of {seconds:g} seconds") as call:
             expect(call(retries_for, seconds), _retries_for(seconds))
@@ -47,7 +47,7 @@ def _retries_for(seconds: float) -> int:
     ],
 )
 def exercise_2(place_order: Callable[[sa.Engine, str, Callable[[int], None]], Any]) -> str:
-    """See that a task is sent after the commit, once, and not if there is none."""
+    """Check that a task is sent after the commit, once, and not if there is none."""
     with _shop() as engine:
         for item in ("a book", "a pen"):
             with case(f"the item {item!r}, which is in stock") as call:
@@ -141,7 +141,7 @@ class _Store:
     ],
 )
 def exercise_3(persist: Callable[[Callable[[], Any], Callable[[float], None]], Any]) -> str:
-    """See that a function retries as long as that can help, and no longer."""
+    """Check that a function retries as long as that can help, and no longer."""
     with scratch() as databases:
         engine = databases.results
         with engine.begin() as connection:
@@ -160,7 +160,7 @@ def exercise_3(persist: Callable[[Callable[[], Any], Callable[[float], None]], A
             pauses, action = [], _Store(engine, "row 0", 0)
             _expect_error(call, persist, action, pauses, sa.exc.IntegrityError)
             expect(action.tries, 1, "the number of attempts: ")
-    return "It tries again after errors that may pass, and raises all others at once."
+    return "Your function tries again after errors that may pass, and raises all others at once."
 
 
 def _pauses(retries: int) -> list[float]:

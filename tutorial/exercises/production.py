@@ -41,7 +41,7 @@ SHOP = {  # the settings of exercise 1
     ],
 )
 def exercise_1(settings: Mapping[str, Any]) -> str:
-    """See that settings make an app read and write only JSON."""
+    """Check that settings make an app read and write only JSON."""
     if not isinstance(settings, Mapping):
         raise WrongAnswer(f"`settings` should be a dictionary, but is {shown(settings)}.")
     app = Celery("shop", set_as_current=False)
@@ -93,7 +93,7 @@ PASSWORD = "open-sesame"
     ],
 )
 def exercise_2(secure: Callable[[str, str], str]) -> str:
-    """See that a client talks to its own server, and to no impostor."""
+    """Check that a client talks to its own server, and to no impostor."""
     authority = trustme.CA()
     with tempfile.TemporaryDirectory() as folder:
         ca_file = str(Path(folder, "ca.pem"))
@@ -192,7 +192,7 @@ WRITES = {
     ],
 )
 def exercise_3(rights: Callable[[str], list[str]], server: Server) -> str:
-    """See that a role may read some columns of the results, but do nothing else."""
+    """Check that a role may read some columns of the results, but do nothing else."""
     role = f"dashboard_{uuid.uuid4().hex}"
     engine = make_engine(server.url)
     try:

@@ -57,7 +57,7 @@ def send_orders() -> list[AsyncResult]:
     ],
 )
 def exercise_1(customer: int) -> str:
-    """See that the customer was found whose orders failed."""
+    """Check that the customer was found whose orders failed."""
     results = load_results(make_engine())
     orders = results[results["name"] == add.name]
     failed = orders[orders["status"] == "FAILURE"]
@@ -85,7 +85,7 @@ def exercise_1(customer: int) -> str:
     ],
 )
 def exercise_2(failure_shares: Callable[[pd.DataFrame], pd.Series]) -> str:
-    """See that a function returns the share of failed tasks for each task name."""
+    """Check that a function returns the share of failed tasks for each task name."""
     results = _some_results()
     with case(f"a table of {len(results)} tasks") as call:
         shares = call(failure_shares, results.copy())
@@ -99,7 +99,7 @@ def exercise_2(failure_shares: Callable[[pd.DataFrame], pd.Series]) -> str:
         failed, tasks = sum(status == "FAILURE"), len(status)
         with case(f"{name}, {failed} of whose {tasks} tasks failed"):
             if name not in shares.index:
-                raise WrongAnswer("the name is missing in the Series.")
+                raise WrongAnswer("the name is missing from the Series.")
             if not np.isclose(shares[name], failed / tasks):
                 raise WrongAnswer(f"expected {failed / tasks:g}, got {shares[name]:g}.")
     if len(shares) > results["name"].nunique():
@@ -128,7 +128,7 @@ def _some_results() -> pd.DataFrame:
     ],
 )
 def exercise_3(done_by_hour: Callable[[pd.DataFrame, str], pd.Series]) -> str:
-    """See that a function counts tasks by the hour of the day in a time zone."""
+    """Check that a function counts tasks by the hour of the day in a time zone."""
     results = _some_results()
     with local_zone("Asia/Tokyo"):
         for zone in ("America/New_York", "Asia/Kolkata"):
@@ -142,7 +142,7 @@ def exercise_3(done_by_hour: Callable[[pd.DataFrame, str], pd.Series]) -> str:
 def _see_hour(
     function: Callable[..., Any], results: pd.DataFrame, done_at: pd.Timestamp, zone: str
 ) -> None:
-    """See what the function returns for tasks that were all done at one moment."""
+    """Check what the function returns for tasks that were all done at one moment."""
     hour = done_at.tz_convert(zone).hour
     results["date_done"] = pd.Series(done_at, results.index).dt.as_unit("us")
     with case(f"{len(results)} tasks done at {done_at:%H:%M} UTC in {done_at:%B}, {zone}") as call:
@@ -167,7 +167,7 @@ def _see_hour(
     ],
 )
 def exercise_4(worker: Worker, lost: AsyncResult) -> str:
-    """See that a worker has run the task that was waiting in a queue without a worker."""
+    """Check that a worker has run the task that was waiting in a queue without a worker."""
     if not isinstance(worker, Worker):
         raise WrongAnswer(f"`worker` should be a Worker, but is {shown(worker)}.")
     messages = load_messages(queue_engine())
@@ -221,7 +221,7 @@ class _Planted:
     ],
 )
 def exercise_5(read_safely: Callable[[str, sa.Engine], Any]) -> str:
-    """See that a function returns what tasks have returned, and never runs planted code."""
+    """Check that a function returns what tasks have returned, and never runs planted code."""
     values = [randint(10, 99), None, datetime(2026, 1, 2, 3, 4), Decimal("0.10"), b"raw", "text"]
     with scratch() as databases, tempfile.TemporaryDirectory() as folder:
         file = Path(folder, "code-has-run")

@@ -39,7 +39,7 @@ STORED = "SELECT id, task_id, status, result, date_done FROM celery_taskmeta ORD
     ],
 )
 def exercise_1(include_name: Callable[[str | None, str, dict[str, Any]], bool]) -> str:
-    """See that a function keeps Celery's two tables out of Alembic's comparison, and no more."""
+    """Check that a function keeps Celery's two tables out of Alembic's comparison, and no more."""
     for name, kind, right in NAMES:
         with case(f"the {kind} {name!r}") as call:
             said = call(include_name, name, kind, {"schema_name": None})
@@ -71,7 +71,7 @@ NAMES: list[tuple[str | None, str, bool]] = [
     ],
 )
 def exercise_2(migrate: Callable[[sa.Engine], object]) -> str:
-    """See that a function prepares a table of Celery 5.2 for 5.7, wherever it has stopped."""
+    """Check that a function prepares a table of Celery 5.2 for 5.7, wherever it has stopped."""
     for description, begun in BEGUN.items():
         with scratch() as databases, case(description) as call:
             results = databases.results
@@ -86,7 +86,7 @@ def exercise_2(migrate: Callable[[sa.Engine], object]) -> str:
             with results.connect() as connection:
                 if connection.execute(sa.text(STORED)).all() != before:
                     raise WrongAnswer("the rows have changed: a migration must keep them.")
-    return "Both columns and the index exist, the rows are kept, and it can run again."
+    return "Both columns and the index exist, the rows are kept, and a second run does no harm."
 
 
 INDEX = "CREATE INDEX ix_celery_taskmeta_date_done ON celery_taskmeta (date_done)"
@@ -120,7 +120,7 @@ def _see_migrated(engine: sa.Engine) -> None:
     ],
 )
 def exercise_3(convert: Callable[[sa.Engine], int]) -> str:
-    """See that a function turns pickled results into JSON, and runs none of them."""
+    """Check that a function turns pickled results into JSON, and runs none of them."""
     with tempfile.TemporaryDirectory() as folder, scratch() as databases:
         ran = Path(folder, "ran")
         stored = {**{f"plain {n}": pickle.dumps(value) for n, value in enumerate(PLAIN)}, **OTHERS}

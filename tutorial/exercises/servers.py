@@ -32,7 +32,7 @@ DATABASE = sa.make_url("postgresql+psycopg://shop:turnip@db.example.org:5432/res
     ],
 )
 def exercise_1(environment: Mapping[str, str]) -> str:
-    """See that two environment variables name a broker and a database for the results."""
+    """Check that two environment variables name a broker and a database for the results."""
     if not isinstance(environment, Mapping):
         raise WrongAnswer(f"`environment` should be a dictionary, but is {shown(environment)}.")
     for name in (BROKER_VARIABLE, RESULT_BACKEND_VARIABLE):
@@ -93,7 +93,7 @@ def _app_of_the_check(server: Server, databases: Scratch) -> Iterator[tuple[Cele
     ],
 )
 def exercise_2(waiting: Callable[[Any, str], int], server: Server) -> str:
-    """See that a function counts the waiting tasks in a queue of Redis, in all priorities."""
+    """Check that a function counts the waiting tasks in a queue of Redis, in all priorities."""
     with scratch() as databases, _app_of_the_check(server, databases) as (app, client):
         queue = app.conf.task_default_queue
         other = f"{queue}-slow"
@@ -137,7 +137,7 @@ def _lists(client: Any, queue: str) -> list[bytes]:
 def exercise_3(
     send_again: Callable[[Celery, Mapping[str, list[int]]], list[str]], server: Server
 ) -> str:
-    """See that lost tasks, and no others, are sent again with their old ids."""
+    """Check that lost tasks, and no others, are sent again with their old ids."""
     with scratch() as databases, _app_of_the_check(server, databases) as (app, client):
         done = databases.store(add, (1, 1), 2)
         failed = databases.store(add, (2, 2), ValueError("no"), status="FAILURE")
@@ -161,7 +161,7 @@ def exercise_3(
 def _see_sent(
     messages: list[dict[str, Any]], sent: Mapping[str, list[int]], ended: Collection[str]
 ) -> None:
-    """See that each task that has not ended was sent once, unchanged."""
+    """Check that each task that has not ended was sent once, unchanged."""
     ids = [message["id"] for message in messages]
     if {*ids} & {*ended}:
         raise WrongAnswer("it sent again a task that has ended: it has succeeded or failed.")

@@ -23,7 +23,7 @@ from tutorial.tasks import add, divide
     ],
 )
 def exercise_1(number: int, answer: AsyncResult, total: int) -> str:
-    """See that a worker has added 2 to a number, and that the sum came back."""
+    """Check that a worker has added 2 to a number, and that the sum came back."""
     if answer == number + 2:
         raise WrongAnswer("`answer` is the sum itself, not the handle that sending a task returns.")
     if not isinstance(answer, AsyncResult):
@@ -65,7 +65,7 @@ def _row(answer: AsyncResult) -> dict[str, Any]:
     ],
 )
 def exercise_2(asked: dict[str, AsyncResult], stuck: str, total: int) -> str:
-    """See which of two programs sends where no worker listens, and the sum of the other one."""
+    """Check which of two programs sends where no worker listens, and the sum of the other one."""
     sent = set(load_messages(queue_engine())["task_id"])
     arrived = {name: handle for name, handle in asked.items() if handle.id in sent}
     if type(stuck) is not str or stuck not in asked:
@@ -86,7 +86,7 @@ def exercise_2(asked: dict[str, AsyncResult], stuck: str, total: int) -> str:
         raise WrongAnswer(
             f"`total` is {shown(total)}, which is not the result in the row of {name!r}."
         )
-    return "One program uses another broker, the other uses another result backend."
+    return "Bob's program uses a different broker, and Ada's uses a different result backend."
 
 
 @exercise(
@@ -98,12 +98,12 @@ def exercise_2(asked: dict[str, AsyncResult], stuck: str, total: int) -> str:
     ],
 )
 def exercise_3(count_done: Callable[[sa.Engine, str], int]) -> str:
-    """See that a function counts the tasks that have succeeded on a worker."""
+    """Check that a function counts the tasks that have succeeded on a worker."""
     with scratch() as databases:
         for hostname, right in _workers(databases).items():
             with case(f"the worker {hostname}") as call:
                 expect(call(count_done, databases.results, hostname), right)
-    return "It counts the successful tasks of one worker, and no others."
+    return "Your function counts the successful tasks of one worker, and no others."
 
 
 def _workers(databases: Scratch) -> dict[str, int]:

@@ -27,7 +27,7 @@ from tutorial.tasks import add, count_to, fetch
     ],
 )
 def exercise_1(take_back: Callable[[str, sa.Engine], bool]) -> str:
-    """See that a function takes a task's message out of the queue, if it is still waiting."""
+    """Check that a function takes a task's message out of the queue, if it is still waiting."""
     with scratch() as databases:
         never_sent = str(uuid.uuid4())
         other = databases.send(add, (2, 3), root_id=never_sent)
@@ -44,13 +44,13 @@ def exercise_1(take_back: Callable[[str, sa.Engine], bool]) -> str:
             with case(description) as call:
                 returned = call(take_back, task_id, databases.queue)
                 _see_taken(databases, returned, task_id, right, left)
-    return "It takes back a waiting task, leaves all others, and tells whether it was in time."
+    return "Your function takes back a waiting task and no other, and says whether it was in time."
 
 
 def _see_taken(
     databases: Scratch, returned: Any, task_id: str, right: bool, left: set[str]
 ) -> None:
-    """See what the function returned for one task, and which messages are waiting afterwards."""
+    """Check what the function returned for one task, and which messages are waiting afterwards."""
     if type(returned) not in (bool, int):  # an int can be a count of rows
         raise WrongAnswer(f"expected {right}, got {shown(returned)}.")
     messages = load_messages(databases.queue)
@@ -77,7 +77,7 @@ def _see_taken(
     ],
 )
 def exercise_2(again: AsyncResult, first: AsyncResult) -> str:
-    """See that a task ran again with the same id, and that its new result is stored."""
+    """Check that a task ran again with the same id, and that its new result is stored."""
     messages = messages_of(again, "again")
     if again.id != first.id:
         raise WrongAnswer("`again` has a different task id from `first`.")
@@ -103,7 +103,7 @@ def exercise_2(again: AsyncResult, first: AsyncResult) -> str:
         raise WrongAnswer(
             "The row says 42, but no worker has stored it: the task itself should have run."
         )
-    return "The row with the same id says 42 now."
+    return "The row with this id now says 42."
 
 
 @exercise(
@@ -116,7 +116,7 @@ def exercise_2(again: AsyncResult, first: AsyncResult) -> str:
     ],
 )
 def exercise_3(keep_steps: Callable[[sa.Engine], object]) -> str:
-    """See that a function makes the database record each change of a task's state once."""
+    """Check that a function makes the database record each change of a task's state once."""
     with scratch() as databases:
         databases.store(add, (2, 3), 5)  # Celery makes its tables
         with case("a database with one finished task") as call:
@@ -124,7 +124,7 @@ def exercise_3(keep_steps: Callable[[sa.Engine], object]) -> str:
         for task, states in SEQUENCES:
             with case(f"a task that goes through {' → '.join(states)}"):
                 _see_steps(databases, task, states)
-    return "Each change of state is a step, in order, and a state that stays is recorded once."
+    return "Each change of state is one step, and the steps are in order."
 
 
 # Tasks, not their names: to ask for a name here would read the configuration too early.

@@ -34,7 +34,7 @@ FAULTS = ("pickle", "cut", "future", "undated", "nameless")
     ],
 )
 def exercise_1(query: str) -> str:
-    """See that a query counts the messages that have been waiting longer than ``:minutes``."""
+    """Check that a query counts the messages that have been waiting longer than ``:minutes``."""
     if not isinstance(query, str):
         raise WrongAnswer(f"`query` should be a string, but is {shown(query)}.")
     for zone in ZONES:
@@ -112,7 +112,7 @@ LIVES: list[tuple[str, int | None]] = [
     ],
 )
 def exercise_2(alarm: str) -> str:
-    """See that a query counts the tasks that have not reported for ``:minutes``."""
+    """Check that a query counts the tasks that have not reported for ``:minutes``."""
     if not isinstance(alarm, str):
         raise WrongAnswer(f"`alarm` should be a string, but is {shown(alarm)}.")
     for zone in ZONES:
@@ -219,7 +219,7 @@ def _fault(fault: str) -> dict[str, Any]:
     ],
 )
 def exercise_3(faults: Callable[[sa.Engine], dict[str, list[int]]]) -> str:
-    """See that a function finds the rows of each fault in tables that are broken in five ways."""
+    """Check that a function finds the rows of each fault in tables that are broken in five ways."""
     for seed in (1, 2):
         with scratch() as databases, local_zone(ZONES[seed % 2]):
             truth = _break(databases.results, seed)

@@ -33,7 +33,7 @@ LINKS = [(ADD, [10, 20]), (ADD, [30, 3]), (DIVIDE, [33, 11])]
     ],
 )
 def exercise_1(answer: AsyncResult) -> str:
-    """See that a chain of three tasks was sent, and that each task passed on its result."""
+    """Check that a chain of three tasks was sent, and that each task passed on its result."""
     _is_sent(answer, "answer", "a chain")
     tasks = [answer]
     while isinstance(tasks[0].parent, AsyncResult):
@@ -54,7 +54,7 @@ def exercise_1(answer: AsyncResult) -> str:
         raise WrongAnswer(
             "A task of the chain does not take the previous task's result: use s, not si."
         )
-    return "Three rows, and each task got the previous task's result: 30, 33 and 3.0."
+    return "There are three rows, and each task got the previous result: 30, 33 and 3.0."
 
 
 def _is_sent(answer: Any, name: str, what: str) -> None:
@@ -86,7 +86,7 @@ def _have_ended(tasks: list[AsyncResult]) -> None:
     if not wait_until(lambda: all(task.ready() for task in tasks)):
         waiting = sum(not task.ready() for task in tasks)
         raise WrongAnswer(
-            f"{waiting} of {len(tasks)} tasks have no result in time: is the worker running?"
+            f"{waiting} of {len(tasks)} tasks still have no result: is the worker running?"
         )
 
 
@@ -111,7 +111,7 @@ def _words(name: str, arguments: list[Any]) -> str:
     ],
 )
 def exercise_2(group_id: str) -> str:
-    """See that a saved group of five sums is found again by its id."""
+    """Check that a saved group of five sums is found again by its id."""
     if isinstance(group_id, GroupResult):
         raise WrongAnswer("`group_id` is the GroupResult itself, but another process needs its id.")
     if not isinstance(group_id, str):
@@ -148,7 +148,7 @@ def exercise_2(group_id: str) -> str:
     ],
 )
 def exercise_3(failed: Callable[[sa.Engine], list[str]]) -> str:
-    """See that a function tells tasks that ran and failed from those that failed with them."""
+    """Check that a function tells tasks that ran and failed from those that failed with them."""
     with scratch() as databases:
         tasks = _failures(databases)
         with case(f"a table of {len(tasks)} tasks") as call:
@@ -158,12 +158,12 @@ def exercise_3(failed: Callable[[sa.Engine], list[str]]) -> str:
         for description, (task_id, counts) in tasks.items():
             with case(description):
                 if counts and task_id not in found:
-                    raise WrongAnswer("its id is missing in the list: it ran and failed.")
+                    raise WrongAnswer("its id is missing from the list: it ran and failed.")
                 if task_id in found and not counts:
                     raise WrongAnswer("its id should not be in the list.")
         if len(found) != sum(counts for _, counts in tasks.values()):
             raise WrongAnswer(f"The list has other items besides the ids: {shown(found)}.")
-    return "It finds the tasks that failed themselves, and leaves out those that never ran."
+    return "Your function finds the tasks that ran and failed, and leaves out those that never ran."
 
 
 def _failures(databases: Scratch) -> dict[str, tuple[str, bool]]:
@@ -205,7 +205,7 @@ CHECKS = (5, 20)  # seconds for which chord_unlock must check at least, and may 
     ],
 )
 def exercise_4(report: AsyncResult) -> str:
-    """See that a chord was sent that neither gives up early nor checks forever."""
+    """Check that a chord was sent that neither gives up early nor checks forever."""
     _is_sent(report, "report", "a chord")
     messages = load_messages(queue_engine())
     unlocks = messages[messages["name"] == UNLOCK]

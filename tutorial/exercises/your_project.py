@@ -114,7 +114,7 @@ def _where(traceback: str, place: Path) -> str:
     ],
 )
 def exercise_2(read: Callable[[sa.Engine], pd.DataFrame]) -> str:
-    """See that a function reads results as values and times as UTC, and runs nothing."""
+    """Check that a function reads results as values and times as UTC, and runs nothing."""
     number, text = randint(100, 999), f"text {randint(100, 999)}"
     pickled = b"\x80\x04K" + bytes([randint(1, 99)]) + b"."
     done = datetime(2026, 1, 2, 3, 4, 5)
@@ -141,7 +141,7 @@ def exercise_2(read: Callable[[sa.Engine], pd.DataFrame]) -> str:
                 times = [time.to_pydatetime() for time in frame["date_done"]]
                 expect(times, [done.replace(tzinfo=UTC)] * len(right), "date_done: ")
             engine.dispose()
-    return "Values are values, times are in UTC, and the pickle was left alone."
+    return "The JSON was decoded, the times are in UTC, and the pickle was left alone."
 
 
 def _table_of(folder: Path, stored: list[Any], done: datetime) -> sa.Engine:
@@ -178,7 +178,7 @@ def _table_of(folder: Path, stored: list[Any], done: datetime) -> sa.Engine:
     ],
 )
 def exercise_3(mistakes: Callable[[dict[str, Any]], list[str]]) -> str:
-    """See that a function finds the settings that lose results, or that run what they read."""
+    """Check that a function finds the settings that lose results, or that run what they read."""
     good: dict[str, Any] = {
         "broker_url": "redis://redis.example.org/0",
         "result_backend": f"db+{sqlite_url(Path(tempfile.gettempdir(), 'results.db'))}",
