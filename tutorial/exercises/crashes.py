@@ -104,8 +104,8 @@ def exercise_2(recover: Callable[[sa.Engine, sa.Engine], list[str]]) -> str:
                 if comes_back and not messages[task_id]:
                     raise WrongAnswer("it was not put back.")
                 if (task_id in left) != is_left:
-                    verb = "is missing" if is_left else "should not be"
-                    raise WrongAnswer(f"its id {verb} in the list.")
+                    verb = "is missing from" if is_left else "should not be in"
+                    raise WrongAnswer(f"its id {verb} the list.")
     return "Tasks that were lost once or twice came back; those that may kill workers did not."
 
 
