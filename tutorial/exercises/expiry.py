@@ -194,7 +194,7 @@ def _first_column(engine: sa.Engine, query: str) -> list[Any]:
         "load_results takes a moment as until; with decode=False it leaves the results as bytes.",
         "Write first: deleted rows cannot be written any more. And nothing is deleted without a "
         "commit.",
-        "Ask the clock once, in UTC. Read with this moment, write the file with to_parquet, and "
+        "Read the clock once, in UTC. Read with this moment, write the file with to_parquet, and "
         "delete the ids that you have read.",
     ],
 )

@@ -128,7 +128,7 @@ def _lists(client: Any, queue: str) -> list[bytes]:
 @exercise(
     points=3,
     hints=[
-        "app.AsyncResult(task_id) is the result of that task, and its method ready() says whether "
+        "app.AsyncResult(task_id) is the handle of that task, and its method ready() says whether "
         "the task has ended.",
         "A task that has failed has ended; a task whose row says STARTED has not.",
         "app.send_task(name, args, task_id=task_id) sends a task with an id that you choose.",
