@@ -123,7 +123,7 @@ ANSWERS = {
                 "received three times: its id is missing from the list."
             ),
             RECOVER.replace('return list(lost["task_id"][often])', "return lost[often]"): (
-                "7 tasks: expected a list of task ids, got task_id ... rec"
+                "7 tasks: expected a list of task ids, got a DataFrame with 2 rows."
             ),
             RECOVER.replace("results, queue", "queue, results"): "raised ImproperlyConfigured",
             RECOVER.replace(">= 3", '>= "3"'): "raised TypeError",
