@@ -46,7 +46,9 @@ ANSWERS = {
             CHAIN.replace("11", "10"): ("Task 3: expected divide"),
             CHAIN.replace("(3)", "('3')"): ("Task 2: expected add"),
             CHAIN.replace("s(11)", "s(11, 33)"): ("Task 3: expected divide"),
-            CHAIN.replace("divide.s(11)", "divide.si(33, 11)"): "does not take the previous task's result",
+            CHAIN.replace(
+                "divide.s(11)", "divide.si(33, 11)"
+            ): "not take the previous task's result",
             'answer = chain(add.s(10, 20), add.s(3), divide.s(11)).apply_async(queue="math")': (
                 "in the queue 'math', which the worker does not serve"
             ),
