@@ -17,7 +17,7 @@ from tutorial.checks.arguments import shown
 from tutorial.commands.doctor import _address
 from tutorial.database import configure_engine, make_engine, sqlite_url
 from tutorial.inspection import inspect
-from tutorial.messages import join_timings, load_messages
+from tutorial.messages import join_timings, load_messages, payloads
 from tutorial.plots import plot_states, plot_timeline, plot_workflow, show, text_alternative
 from tutorial.reading.pickles import read_pickle
 from tutorial.recovery import lost_tasks, requeue_lost
@@ -151,7 +151,7 @@ CASES = [
     *tried(requeue_lost, ENGINE, ENGINE, NOTHING, cases=[(5, "such as"), ([[]], "such as")]),
     *tried(load_messages, ENGINE, timezone=NOTHING, cases=[(0, "time zone"), ("", "time zone")]),
     *tried(join_timings, NOTHING, TIMES, cases=[*NO_FRAME, (TIMES, "no column 'task_id'")]),
-    *tried(tables.payloads, NOTHING, cases=NO_ENGINE),
+    *tried(payloads, NOTHING, cases=NO_ENGINE),
     *tried(tables.find_tasks, NOTHING, [], [], cases=NO_ENGINE),
     *tried(tables.find_tasks, ENGINE, [], [], table=NOTHING, cases=NO_TABLE),
     *[

@@ -428,6 +428,7 @@ def test_messages_that_cannot_be_read_are_named_and_stay(engines: Engines) -> No
 
 def test_a_broker_or_database_that_cannot_tell_is_refused(engines: Engines, tmp_path: Path) -> None:
     results, queue = engines
+    (tmp_path / "empty.db").touch()  # a file that is missing is named as such
     empty = make_engine(f"sqlite:///{tmp_path}/empty.db")
     server = make_engine("postgresql+psycopg://u:secret@127.0.0.1:1/x")
     with pytest.raises(ImproperlyConfigured, match="only be found in a SQLite queue"):

@@ -2,11 +2,13 @@
 
 import datetime as dt
 import json
+import re
 import socket
 import subprocess
 import sys
 import tempfile
 import uuid
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -14,12 +16,19 @@ from typing import Any
 import pandas as pd
 import pytest
 import sqlalchemy as sa
+from celery import Celery
 from celery.utils.serialization import get_pickleable_exception
 from databases import POSTGRESQL_VARIABLE, server_url
 from stored_results import make_app, store
 
+from tutorial import database
 from tutorial.database import make_engine
+from tutorial.inspection import inspect
+from tutorial.messages import load_messages, payloads
+from tutorial.recovery import lost_tasks
 from tutorial.results import count_results, iter_results, load_groups, load_results
+from tutorial.watching import watch
+from tutorial.workflows import as_completed, load_workflows
 
 SERVERS = {"postgresql": POSTGRESQL_VARIABLE, "mariadb": "TUTORIAL_MARIADB_URL"}
 COLUMNS = "task_id VARCHAR(155), status VARCHAR(50), name VARCHAR(155), date_done {time}"
@@ -514,6 +523,34 @@ def test_mistyped_name_makes_no_file(tmp_path: Path) -> None:
     assert "reslts.db" not in state_of(tmp_path)
 
 
+UNKNOWN = Celery(set_as_current=False, backend="db+sqlite://").AsyncResult("of no task")
+READERS: dict[str, Any] = {
+    "watch": watch,
+    "inspect": inspect,
+    "inspect, queue": lambda engine: inspect(sa.create_engine("sqlite://"), queue=engine),
+    "as_completed": lambda engine: list(as_completed(UNKNOWN, engine)),
+    "lost_tasks": lambda engine: lost_tasks(engine, engine),
+    "load_messages": load_messages,
+    "load_groups": load_groups,
+    "load_workflows": lambda engine: load_workflows(engine, engine),
+    "payloads": payloads,
+}
+
+
+@pytest.mark.parametrize("make", [make_engine, sa.create_engine])
+@pytest.mark.parametrize("reader", READERS)
+def test_no_reader_makes_a_file(reader: str, make: Any, tmp_path: Path) -> None:
+    engine = make(f"sqlite:///{tmp_path}/reslts.db")
+    with warnings.catch_warnings(record=True) as caught:
+        try:
+            assert len(READERS[reader](engine)) == 0
+            said = str(caught[-1].message)
+        except (ConnectionError, FileNotFoundError) as error:
+            said = str(error)
+    assert re.search(r"here is no file .*reslts\.db", said), said
+    assert not list(tmp_path.iterdir())
+
+
 def test_looking_for_other_files_keeps_the_locks_of_open_ones(tmp_path: Path) -> None:
     """Otherwise a process that closes the queue deletes a log that this one still uses."""
     queue = make_engine(f"sqlite:///{tmp_path}/queue.db")
@@ -575,3 +612,15 @@ def test_silent_server_has_a_limit_that_the_user_can_set(scheme: str) -> None:
         patient = sa.create_engine(f"{scheme}://u:secret@127.0.0.1:{port}/x")
         with pytest.raises(ConnectionError):
             load_results(patient)
+
+
+@pytest.mark.parametrize("reader", ["watch", "as_completed", "load_workflows", "payloads"])
+def test_every_reader_gives_a_silent_server_up(
+    reader: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(database, "CONNECT_OPTIONS", {"pymysql": {"read_timeout": 1}})
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        port = silent.getsockname()[1]
+        engine = sa.create_engine(f"mysql+pymysql://u:secret@127.0.0.1:{port}/x")
+        with pytest.raises(ConnectionError, match=rf"cannot be read: .*127\.0\.0\.1.*{port}"):
+            READERS[reader](engine)

@@ -1,9 +1,10 @@
 """A result that the database refuses leaves its cause; one that it cannot take now is kept."""
 
 import json
+import re
 import uuid
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import pytest
 import sqlalchemy as sa
 from celery import Celery
 from celery.exceptions import BackendStoreError
+from celery.result import GroupResult, ResultSet
 from databases import DATABASES, empty_database, server_url
 from processes import few, needs_fork, python, survivors
 
@@ -19,6 +21,7 @@ from tutorial.backend import engine_backend
 from tutorial.database import make_engine
 from tutorial.results import load_results
 from tutorial.servers import VARIABLES, Server
+from tutorial.workflows import as_completed
 
 pytestmark = needs_fork
 
@@ -153,21 +156,20 @@ REFUSED_IDS = {
 }
 
 
-def finish(app: Celery, task_id: Any) -> None:
+def finish(app: Celery, task_id: Any, value: Any = 5) -> None:
     """Store a result as a worker does."""
     try:
-        app.backend.mark_as_done(task_id, 5)
+        app.backend.mark_as_done(task_id, value)
     except BackendStoreError as error:
         app.backend.mark_as_failure(task_id, error)
 
 
-@pytest.mark.parametrize("where", ["sqlite", *few(*list(REFUSED_IDS)[1:])])
-def test_a_task_id_that_the_column_does_not_take_ends_in_a_failure(
-    where: str, tmp_path: Path
-) -> None:
+@contextmanager
+def app_on(where: str, folder: Path) -> Iterator[tuple[Celery, sa.Engine]]:
+    """Yield an app, and its engine, on one of the databases of `REFUSED_IDS`."""
     kind, _comma, mode = where.partition(", ")
     with ExitStack() as stack:
-        url = sa.make_url(f"sqlite:///{tmp_path}/results.db")
+        url = sa.make_url(f"sqlite:///{folder}/results.db")
         if kind != "sqlite":
             server_url(VARIABLES[kind])
             server = stack.enter_context(Server(kind))
@@ -176,25 +178,92 @@ def test_a_task_id_that_the_column_does_not_take_ends_in_a_failure(
                 as_utf8mb3(server)
         engine = make_engine(url)
         stack.callback(engine.dispose)
-        app = Celery("ids", backend=engine_backend(engine), set_as_current=False)
+        yield Celery("ids", backend=engine_backend(engine), set_as_current=False), engine
+
+
+@pytest.mark.parametrize("where", ["sqlite", *few(*list(REFUSED_IDS)[1:])])
+def test_a_task_id_that_the_column_does_not_take_ends_in_a_failure(
+    where: str, tmp_path: Path
+) -> None:
+    refused = REFUSED_IDS[where]
+    with app_on(where, tmp_path) as (app, engine):
         states = {}
         for name, task_id in ODD_IDS.items():
-            assert app.AsyncResult(task_id).state == "PENDING"
-            finish(app, task_id)
             task = app.AsyncResult(task_id)
-            states[name] = task.state
-            if task.state == "FAILURE":
-                with pytest.raises(BackendStoreError, match="refused to store SUCCESS"):
+            assert task.state == "PENDING"
+            for _ in range(2):  # the second run meets what the first one has left
+                finish(app, task_id)
+            (ended,) = as_completed(task, engine)
+            states[name] = ended.state
+            if ended.state == "FAILURE":
+                with pytest.raises(BackendStoreError, match="refused to store SUCCESS") as raised:
                     task.get(timeout=300)
+                assert "Duplicate" not in str(raised.value)
             else:
                 assert task.get(timeout=300) == 5
         stored = load_results(engine, columns=["status", "task_id"])
-    refused = REFUSED_IDS[where]
+        for task_id in ODD_IDS.values():
+            app.AsyncResult(task_id).forget()
+        assert load_results(engine).empty
     assert {name for name, state in states.items() if state == "FAILURE"} == refused
     assert set(states.values()) == {"SUCCESS", "FAILURE"}
     assert (stored["status"] == "FAILURE").sum() == len(refused)
     kept = {*stored["task_id"]} & {*ODD_IDS.values()}
     assert kept == {task_id for name, task_id in ODD_IDS.items() if name not in refused}
+
+
+@pytest.mark.parametrize("where", ["sqlite", *few(*list(REFUSED_IDS)[1:])])
+def test_a_group_that_the_database_does_not_take_names_the_cause(
+    where: str, tmp_path: Path
+) -> None:
+    with app_on(where, tmp_path) as (app, _engine):
+        names = set()
+        for name, group_id in ODD_IDS.items():
+            group = GroupResult(group_id, [app.AsyncResult("one")], app=app)
+            assert GroupResult.restore(group_id, app=app) is None
+            try:
+                group.save()
+                assert GroupResult.restore(group_id, app=app) == group
+                with pytest.raises(BackendStoreError, match=r"(?i)unique|duplicate"):
+                    group.save()
+            except BackendStoreError as error:
+                assert re.match("The database refused to store the group: .+", str(error))
+                assert "\n" not in str(error)
+                names.add(name)
+            group.delete()
+            assert GroupResult.restore(group_id, app=app) is None
+        assert names == REFUSED_IDS[where]
+        for group_id in (uuid.UUID(int=7), 5):
+            group = GroupResult(group_id, [app.AsyncResult("one")], app=app)
+            group.save()
+            assert len(GroupResult.restore(group_id, app=app)) == 1
+
+
+@pytest.mark.parametrize("where", few("mariadb, loose", "mariadb"))
+def test_what_mariadb_would_cut_is_refused(where: str, tmp_path: Path) -> None:
+    with app_on(where, tmp_path) as (app, engine):
+        for state in (None, "STARTED"):
+            if state:
+                app.backend.store_result(state, None, state)
+            finish(app, state or "new", "x" * 70_000)
+            with pytest.raises(BackendStoreError, match=r"refused to store SUCCESS: .*too long fo"):
+                app.AsyncResult(state or "new").get(timeout=300)
+        many = [app.AsyncResult(uuid.uuid4().hex) for _ in range(2_000)]
+        with pytest.raises(BackendStoreError, match=r"refused to store the group: .*too long for"):
+            GroupResult("many", many, app=app).save()
+        with engine.begin() as connection:
+            connection.exec_driver_sql("ALTER TABLE celery_taskmeta MODIFY result LONGBLOB")
+        finish(app, "wide", "x" * 70_000)
+        assert len(app.AsyncResult("wide").get(timeout=300)) == 70_000
+
+
+@pytest.mark.parametrize("kind", few("mariadb"))
+def test_results_are_awaited_in_whatever_letters(kind: str, tmp_path: Path) -> None:
+    with app_on(kind, tmp_path) as (app, engine):
+        finish(app, "ORDER-A")
+        tasks = [app.AsyncResult(task_id) for task_id in ("order-a", "ORDER-A", "Order-A ")]
+        ended = list(as_completed(ResultSet(tasks, app=app), engine))
+        assert {task.id: task.state for task in ended} == {task.id: "SUCCESS" for task in tasks}
 
 
 @pytest.mark.parametrize("kind", DATABASES)
@@ -204,7 +273,8 @@ def test_a_task_id_that_is_no_text_is_stored_as_text(kind: str, tmp_path: Path) 
         app = Celery("ids", backend=engine_backend(engine), set_as_current=False)
         for task_id in (uuid.UUID(int=7), 5, b"x"):
             finish(app, task_id)
-            assert app.AsyncResult(task_id).get(timeout=300) == 5
+            (task,) = as_completed(app.AsyncResult(task_id), engine)
+            assert task.get(timeout=300) == 5
         assert {*load_results(engine)["task_id"]} == {str(uuid.UUID(int=7)), "5", "x"}
         assert app.AsyncResult("5").state == "SUCCESS"
         engine.dispose()

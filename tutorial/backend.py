@@ -15,12 +15,13 @@ from celery.utils.imports import symbol_by_name
 from celery.utils.log import get_logger
 from kombu.exceptions import ContentDisallowed, DecodeError
 from kombu.utils.encoding import ensure_bytes
-from sqlalchemy.exc import DatabaseError, DataError
+from sqlalchemy.exc import DatabaseError, DataError, IntegrityError
 from sqlalchemy.orm import Session, sessionmaker
 
 from tutorial.database import configure_engine, make_engine
 from tutorial.reading.pickles import read_exception, read_pickle
-from tutorial.storing import LENGTH, StoringBackend, id_as_text, refuses_value, storable_id
+from tutorial.storing import StoringBackend
+from tutorial.tables import BLOB, LENGTH, MYSQL, id_as_text, refuses_value, storable_id
 
 SHORTEST_NAP = 0.0005  # seconds between the first checks for a result
 PATIENCE = 0.05  # later a nap lasts this part of the time for which `get` has waited
@@ -195,8 +196,10 @@ class EngineBackend(StoringBackend):
         if values.get("stamps") is None:
             values.pop("stamps", None)
         # A SUCCESS stays, also one that another process has stored since we looked.
-        unfinished = sa.and_(task.c.task_id == task_id, task.c.status != states.SUCCESS)
-        connection.execute(sa.update(task).where(unfinished).values(values))
+        given = task.c.task_id == task_id
+        unfinished = sa.and_(given, task.c.status != states.SUCCESS)
+        if connection.execute(sa.update(task).where(unfinished).values(values)).rowcount:
+            self._refuse_cut(connection, task, given, values)
 
     def _find_row(self, connection: sa.Connection, task_id: str) -> Any:
         """Return the row of a task; if its id could not be stored, the row that says so."""
@@ -229,18 +232,53 @@ class EngineBackend(StoringBackend):
         self._run(lambda connection: self._insert(connection, group, values))
         return result
 
+    def _restore_group(self, group_id: str) -> Any:
+        return _unless_refused(super()._restore_group, group_id)
+
+    def _delete_group(self, group_id: str) -> None:
+        _unless_refused(super()._delete_group, group_id)
+
+    def _forget(self, task_id: str) -> None:
+        self._run(lambda connection: self._delete(connection, task_id))
+
+    def _delete(self, connection: sa.Connection, task_id: str) -> None:
+        task = self.task_cls.__table__
+        if row := self._find_row(connection, task_id):
+            connection.execute(sa.delete(task).where(task.c.task_id == row.task_id))
+
     def _insert(self, connection: sa.Connection, table: sa.Table, values: dict[str, Any]) -> None:
-        if self._lacks_sequence:
-            connection.execute(sa.insert(table).values(values | {"id": sa.text("DEFAULT")}))
-        else:
-            connection.execute(sa.insert(table), values)
         name = "task_id" if "task_id" in values else "taskset_id"
         key = values[name] or ""  # a task that is called as a function has no id
         given = table.c[name] == key
-        if len(key) > LENGTH and not connection.scalar(sa.select(given).where(given)):
-            # MariaDB outside strict mode has cut it without an error, and nobody would find it.
-            error = ValueError(f"the {name} is too long for its column: {len(key)}")
-            raise DataError("INSERT", None, error)
+        may_be_cut = len(key) > LENGTH and connection.dialect.name in MYSQL
+        found = sa.select(given).where(given)
+        try:
+            if self._lacks_sequence:
+                connection.execute(sa.insert(table).values(values | {"id": sa.text("DEFAULT")}))
+            else:
+                connection.execute(sa.insert(table), values)
+        except IntegrityError:  # what is left of a cut id may be the id of another row
+            if not may_be_cut or connection.scalar(found):
+                raise
+        if may_be_cut and not connection.scalar(found):
+            raise _too_long(name, f"{len(key)} characters")
+        self._refuse_cut(connection, table, given, values)
+
+    def _refuse_cut(
+        self,
+        connection: sa.Connection,
+        table: sa.Table,
+        given: sa.ColumnElement[bool],
+        values: dict[str, Any],
+    ) -> None:
+        """Refuse a row of which MariaDB has stored a part: it does so outside strict mode."""
+        if connection.dialect.name not in MYSQL:
+            return
+        for name, value in values.items():
+            if isinstance(value, bytes) and len(value) > BLOB:
+                stored = sa.func.octet_length(table.c[name], type_=sa.Integer)
+                if (connection.scalar(sa.select(stored).where(given)) or 0) < len(value):
+                    raise _too_long(name, f"{len(value):,} bytes")
 
     def _run(self, work: Callable[[sa.Connection], T]) -> T:
         """Run one transaction; again if the table turns out to be an older one."""
@@ -332,6 +370,21 @@ class EngineBackend(StoringBackend):
                 exception = failed and name == "result"
                 row[name] = _exception(row[name], error) if exception else _Unreadable(str(error))
         return _ReadableMeta(row)
+
+
+def _too_long(name: str, length: str) -> DataError:
+    """Return the error of a database that refuses what is too long."""
+    return DataError("", None, ValueError(f"the {name} is too long for its column: {length}"))
+
+
+def _unless_refused(ask: Callable[[str], T], group_id: Any) -> T | None:
+    """Ask for a group; what the database refuses as an id, it does not hold."""
+    try:
+        return ask(id_as_text(group_id))
+    except (DatabaseError, UnicodeEncodeError) as error:
+        if not refuses_value(error):
+            raise
+        return None
 
 
 @dataclass(frozen=True)

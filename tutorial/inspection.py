@@ -143,6 +143,7 @@ def _check_arguments(expires: Any, rows: Any, seconds: Any, queue: Any) -> None:
         raise ValueError("seconds must be a positive number, but is 0.")
     if queue is not None:
         check_engine(queue)
+        check_exists(queue)
 
 
 def _find_table(

@@ -19,6 +19,7 @@ import sqlalchemy as sa
 from celery import states
 from dateutil import tz
 
+from tutorial.database import check_engine
 from tutorial.reading.decoding import (
     Counts,
     Dates,
@@ -31,6 +32,13 @@ from tutorial.reading.decoding import (
 )
 from tutorial.reading.frame import FrameBuilder, check_frame
 from tutorial.reading.moments import read_moment, read_zone
+from tutorial.reading.source import (
+    connect,
+    is_missing,
+    read_only,
+    sqlite_file,
+    warn_of_missing_file,
+)
 from tutorial.reading.table import Table
 from tutorial.tables import MESSAGE_TABLE, QUEUE_TABLE
 
@@ -158,6 +166,43 @@ def _decompress(body: bytes, compression: str) -> bytes:
     if not decompressor.eof:
         raise ValueError(f"The body is not complete, or larger than {LARGEST_BODY} bytes.")
     return plain
+
+
+def payloads(queue: sa.Engine) -> list[str]:
+    """Return the payloads of all messages of the embedded queue, in the order of sending.
+
+    Parameters
+    ----------
+    queue : sqlalchemy.Engine
+        As `tutorial.broker.queue_engine` returns it.
+
+    Returns
+    -------
+    list of str
+        None if there is no queue yet. `read_message` reads them.
+
+    Raises
+    ------
+    TypeError
+        If it is no engine.
+    ConnectionError
+        If the database cannot be read.
+
+    Warns
+    -----
+    UserWarning
+        If there is no such file: its name may be wrong.
+    """
+    check_engine(queue)
+    file = sqlite_file(queue)
+    if file and is_missing(file):
+        warn_of_missing_file(file, MESSAGE_TABLE)
+        return []
+    messages = sa.table(MESSAGE_TABLE, sa.column("id"), sa.column("payload"))
+    with connect(read_only(queue), queue.url) as connection:
+        if not sa.inspect(connection).has_table(MESSAGE_TABLE):
+            return []
+        return list(connection.scalars(sa.select(messages.c.payload).order_by(messages.c.id)))
 
 
 def load_messages(engine: sa.Engine, *, timezone: str | None = None) -> pd.DataFrame:

@@ -23,7 +23,7 @@ from tutorial.checks.arguments import shown
 from tutorial.database import check_engine, check_table
 from tutorial.deliveries import deliveries, is_alive
 from tutorial.messages import read_headers, read_message
-from tutorial.reading.source import connect, explained
+from tutorial.reading.source import connect, explained, read_only
 from tutorial.tables import MESSAGE_TABLE, TASK_TABLE, find_tasks
 from tutorial.workflows import UNLOCK
 
@@ -195,7 +195,7 @@ def _find(
     check_engine(queue)
     check_table(table, schema)
     file = _file(queue)
-    with connect(queue, queue.url) as connection:
+    with connect(read_only(queue), queue.url) as connection:
         # First who is dead, then what they have received: the dead receive and store no more.
         noted = connection.scalars(sa.select(deliveries.c.consumer).distinct()).all()
         dead = {name for name in noted if not is_alive(file, name)}
@@ -215,7 +215,7 @@ def _find(
     messages = [row for row in messages if row["ends"]]
     ids = [row[key] for row in messages for key in ("task_id", "ends")]
     with explained(engine.url):
-        status = _status(engine, ids, table, schema)
+        status = _status(engine.url, read_only(engine), ids, table, schema)
     return [
         row | {"status": status.get(row["task_id"])}
         for row in messages
@@ -264,7 +264,7 @@ def _file(queue: sa.Engine) -> str:
             "another machine, and nothing here shows whether it is still running."
         )
     with explained(queue.url):
-        found = sa.inspect(queue).get_table_names()
+        found = sa.inspect(read_only(queue)).get_table_names()
     for table in (MESSAGE_TABLE, deliveries.name):
         if table not in found:
             raise ImproperlyConfigured(
@@ -297,13 +297,13 @@ def _body_of_chord(connection: sa.Connection, message: int) -> str | None:
 
 
 def _status(
-    engine: sa.Engine, task_ids: list[str], table: str, schema: str | None
+    url: sa.URL, engine: sa.Engine, task_ids: list[str], table: str, schema: str | None
 ) -> dict[str, str]:
     """Return the states of those tasks that have a row."""
     if not sa.inspect(engine).has_table(table, schema=schema):
         raise ImproperlyConfigured(
-            f"The database {engine.url} has no table {table}: without the results of the "
+            f"The database {url} has no table {table}: without the results of the "
             "tasks, nothing shows which of them have ended."
         )
-    rows = find_tasks(engine, task_ids, ["task_id", "status"], table=table, schema=schema)
-    return {row.task_id: row.status for row in rows}
+    rows = find_tasks(engine, task_ids, [], table=table, schema=schema)
+    return {task_id: row.status for task_id, row in rows}

@@ -6,7 +6,6 @@ treats both alike: it tries again, and then gives up.
 """
 
 import os
-import re
 import threading
 from collections.abc import Callable
 from functools import partial
@@ -19,15 +18,12 @@ from celery.backends.database import RETRYABLE_DB_ERRORS, DatabaseBackend
 from celery.exceptions import BackendStoreError
 from celery.signals import worker_ready, worker_shutdown
 from celery.utils.log import get_logger
-from kombu.utils.encoding import bytes_to_str
 
 from tutorial.database import explain
+from tutorial.tables import LENGTH, escaped, id_as_text, refuses_value, storable_id
 
-LENGTH = 155  # characters in the columns for names and task ids
 TRACEBACK_LENGTH = 20_000  # characters, which fit into 65,535 bytes in each encoding
-UNSTORABLE = re.compile("[\0\ud800-\udfff\U00010000-\U0010ffff]")  # in PostgreSQL, or in utf8mb3
 BROKEN_AT_MOST = 5  # times that a statement breaks its connection, until it is held to be the cause
-MIXED_COLLATIONS = 1267  # MariaDB's error for a character that the column's character set lacks
 ODD_AT_MOST = 4  # other errors, such as two workers that insert the same row
 
 logger = get_logger(__name__)
@@ -100,6 +96,29 @@ class StoringBackend(DatabaseBackend):
                 return result
         return store(**kwargs)
 
+    def save_group(self, group_id: str, result: Any) -> Any:
+        """Store which tasks a group has, as Celery's backend does.
+
+        Parameters
+        ----------
+        group_id : str
+        result : celery.result.GroupResult
+
+        Returns
+        -------
+        celery.result.GroupResult
+
+        Raises
+        ------
+        celery.exceptions.BackendStoreError
+            If the database refuses the group, or is away for too long.
+        """
+        try:
+            return super().save_group(id_as_text(group_id), result)
+        except (*RETRYABLE_DB_ERRORS, UnicodeEncodeError) as error:
+            cause = f"The database refused to store the group: {explain(error)}"
+        raise BackendStoreError(cause, state="", task_id=id_as_text(group_id))
+
     def _store_or_refuse(
         self,
         task_id: str,
@@ -118,7 +137,7 @@ class StoringBackend(DatabaseBackend):
         if state not in states.EXCEPTION_STATES:
             raise refused  # the worker stores a FAILURE next, with this error
         task_id = storable_id(task_id)
-        traceback = traceback and _storable(traceback)[-TRACEBACK_LENGTH:]
+        traceback = traceback and escaped(traceback)[-TRACEBACK_LENGTH:]
         without_arguments = _storable_request(request, args=None, kwargs=None)
         for less, known in (
             (result, _storable_request(request)),
@@ -146,64 +165,11 @@ def _is_refusal(errors: list[Exception]) -> bool:
     return len(errors) >= ODD_AT_MOST
 
 
-def id_as_text(task_id: Any) -> Any:
-    """Return a task id as its column takes it: some send their tasks with a UUID, or a number.
-
-    Parameters
-    ----------
-    task_id : object
-
-    Returns
-    -------
-    str or None
-        None for a task that was called as a function.
-    """
-    return None if task_id is None else str(bytes_to_str(task_id))
-
-
-def refuses_value(error: BaseException) -> bool:
-    """Tell whether a value can never be stored, or looked up, in its column.
-
-    Parameters
-    ----------
-    error : BaseException
-        Of the database, or of its driver.
-
-    Returns
-    -------
-    bool
-    """
-    if isinstance(error, sa.exc.DataError | UnicodeEncodeError):
-        return True
-    arguments: tuple[Any, ...] = getattr(getattr(error, "orig", None), "args", ())
-    return bool(arguments) and arguments[0] == MIXED_COLLATIONS
-
-
-def storable_id(task_id: str) -> str:
-    """Return the task id under which the failure is stored of a task whose own id is refused.
-
-    Parameters
-    ----------
-    task_id : str
-
-    Returns
-    -------
-    str
-        The same, if every database takes it.
-    """
-    return _storable(task_id)[:LENGTH]
-
-
-def _storable(text: str) -> str:
-    """Return a text with escapes for the characters that a database may refuse."""
-    return UNSTORABLE.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
-
-
 def _storable_request(request: Context | None, **changes: None) -> Context | None:
     if request is None:
         return None
     short = {
-        name: _storable(text)[:LENGTH]
+        name: escaped(text)[:LENGTH]
         for name, text in vars(request).items()
         if name in ("task", "hostname", "group", "parent_id") and isinstance(text, str)
     }

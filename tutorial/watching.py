@@ -5,7 +5,7 @@ import sqlalchemy as sa
 
 from tutorial.checks.arguments import shown, whole_number
 from tutorial.database import check_engine
-from tutorial.reading.source import connect
+from tutorial.reading.source import connect, read_only
 from tutorial.tables import TASK_TABLE
 
 LAST_ID = 2**31 - 1  # the column id is a 32-bit integer, except on SQLite
@@ -115,6 +115,6 @@ def watch(engine: sa.Engine, *, longest: int = 60, kept: int = 2 * 24 * 60) -> p
     """
     check_engine(engine)
     queries = alarms(engine.dialect.name, longest=longest, kept=kept)
-    with connect(engine, engine.url) as connection:
+    with connect(read_only(engine), engine.url) as connection:
         numbers = {name: connection.scalar(sa.text(query)) for name, query in queries.items()}
     return pd.Series(numbers, dtype="Int64", name="now")

@@ -20,10 +20,10 @@ from tqdm import tqdm
 
 from tutorial.checks.arguments import seconds, shown
 from tutorial.database import check_engine, check_table
-from tutorial.messages import Message, read_message
-from tutorial.reading.source import explained
+from tutorial.messages import Message, payloads, read_message
+from tutorial.reading.source import explained, read_only
 from tutorial.results import load_results
-from tutorial.tables import TASK_TABLE, find_tasks, payloads
+from tutorial.tables import TASK_TABLE, find_tasks
 
 UNLOCK = "celery.chord_unlock"  # the task that waits for a chord's header
 HEADERS = {"root_id": "root_id", "parent_id": "parent_id", "group_id": "group"}
@@ -79,9 +79,11 @@ def as_completed(
     waiting = {task.id: task for task in _tasks(result)}
     place = _place(waiting.values(), table, schema)
     total = len(waiting)
+    reading = read_only(engine)  # a slip in the name of a file makes no new one
     deadline = time.monotonic() + timeout
     while waiting:
-        ended = _ended(engine, list(waiting), **place)
+        with explained(engine.url):
+            ended = _ended(reading, list(waiting), **place)
         for task_id in ended:
             yield waiting.pop(task_id)
         if waiting and not ended:
@@ -220,12 +222,11 @@ def _place(
     return {"table": table or TASK_TABLE, "schema": schema}
 
 
-def _ended(engine: sa.Engine, task_ids: list[str], **place: Any) -> list[str]:
+def _ended(engine: sa.Engine, task_ids: list[Any], **place: Any) -> list[Any]:
     """Return those of the tasks that have ended, the earliest first."""
-    with explained(engine.url):
-        rows = list(find_tasks(engine, task_ids, ["task_id", "status", "date_done"], **place))
-    ended = [row for row in rows if row.status in states.READY_STATES]
-    return [row.task_id for row in sorted(ended, key=lambda row: str(row.date_done))]
+    rows = find_tasks(engine, task_ids, ["date_done"], **place)
+    ended = [(str(row.date_done), task) for task, row in rows if row.status in states.READY_STATES]
+    return [task for _date, task in sorted(ended, key=lambda one: one[0])]
 
 
 class _Trees:

@@ -17,6 +17,7 @@ from tutorial.inspecting.rows import Rows
 from tutorial.inspecting.source import NotChecked, Source
 from tutorial.reading.decoding import to_arrow
 from tutorial.reading.frame import FrameBuilder
+from tutorial.reading.source import read_only
 from tutorial.reading.table import Table
 from tutorial.results import GROUP_COLUMNS
 from tutorial.tables import GROUP_TABLE, MESSAGE_TABLE, TASK_TABLE
@@ -196,10 +197,11 @@ def check_queue(
         If the queue is too large.
     """
     queue = queue or _beside(source)
-    if queue is None or not sa.inspect(queue).has_table(MESSAGE_TABLE):
+    reading = queue and read_only(queue)
+    if queue is None or reading is None or not sa.inspect(reading).has_table(MESSAGE_TABLE):
         return
     first = sa.text(f"SELECT visible FROM {MESSAGE_TABLE} LIMIT {MESSAGES + 1}")
-    with queue.connect() as connection:
+    with reading.connect() as connection:
         visible = connection.scalars(first).all()
     count, waiting = len(visible), sum(map(bool, visible))
     if waiting:
@@ -216,7 +218,7 @@ def _check_lost(
 
     if source.tasks.table.name != TASK_TABLE or queue.dialect.name != "sqlite":
         return
-    if not sa.inspect(queue).has_table("tutorial_delivery"):
+    if not sa.inspect(read_only(queue)).has_table("tutorial_delivery"):
         return
     with warnings.catch_warnings(action="ignore"):
         lost = lost_tasks(engine, queue, max_age=max_age)

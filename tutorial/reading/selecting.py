@@ -12,8 +12,8 @@ from typing import Any
 import sqlalchemy as sa
 
 from tutorial.reading.source import Column
+from tutorial.tables import MYSQL
 
-MYSQL = ("mysql", "mariadb")
 PLAIN_TEXT = (sa.VARCHAR, sa.TEXT)
 FIRST, LAST = dt.datetime(1, 1, 1), dt.datetime(9999, 12, 31, 23, 59, 59, 999999)
 # How SQLAlchemy stores times in SQLite: only these sort as text in the order of time.
