@@ -277,8 +277,8 @@ def reads_an_attribute() -> object:
         (lambda: sys.exit(), "SystemExit, at the line: .*sys.exit"),
         (lambda: eval("1 / 0"), "ZeroDivisionError: .*, at the line: .*eval"),
         # No line is the learner's: then the message names the function.
-        (exit, "SystemExit: .*, in the call of "),
-        (partial(int, "five"), "ValueError: .*, in the call of functools.partial"),
+        (exit, "SystemExit: .*, in the call to "),
+        (partial(int, "five"), "ValueError: .*, in the call to functools.partial"),
     ],
 )
 def test_what_the_code_raises_has_its_case_and_line(function: Any, says: str) -> None:

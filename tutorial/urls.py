@@ -212,7 +212,7 @@ def shared_url(url: str) -> sa.URL:
         )
     if not file.is_absolute():
         raise ImproperlyConfigured(
-            f"The URL has the relative path {str(file)!r}, which is another file in every folder: "
-            "write an absolute path, as in sqlite:////folder/results.db."
+            f"The URL has the relative path {str(file)!r}, which is a different file in each "
+            "folder: write an absolute path, as in sqlite:////folder/results.db."
         )
     return read

@@ -39,7 +39,7 @@ ANSWERS = {
             URL.replace("db+", "sqla+"): "No module named 'sqla'",
             URL.replace("db+sqlite:///", ""): "Celery says: No module named",
             URL.replace("{home}/", ""): "The path 'files/answers.db' is relative",
-            URL.replace("sqlite:///", "sqlite:/"): "a worker elsewhere opens another file",
+            URL.replace("sqlite:///", "sqlite:/"): "it means a different file in each folder",
             URL.replace(":///", "://"): "is relative: a worker elsewhere",
             URL.replace("files/", ""): "The file is 'answers.db' in the folder",
             URL.replace("answers", "results"): "The file is 'results.db' in the folder 'files'",

@@ -14,12 +14,12 @@ return {
 
 ERROR = """
 class OutOfStock(Exception):
-    def __init__(self, article, left):
-        super().__init__(article, left)
-        self.article, self.left = article, left
+    def __init__(self, item, left):
+        super().__init__(item, left)
+        self.item, self.left = item, left
 
     def __str__(self):
-        return f"only {self.left} of {self.article} left"
+        return f"{self.item}: only {self.left} left"
 
 
 error_class = OutOfStock
@@ -124,33 +124,31 @@ ANSWERS = {
     3: Answers(
         wrong={
             **value("error_class"),
-            "error_class = Exception": "it has no attribute 'article'",
+            "error_class = Exception": "it has no attribute 'item'",
             "error_class = ValueError('lamp', 0)": "should be an exception class",
             "error_class = str": "should be an exception class",
             "error_class = BaseException": "should be an exception class",
-            error("self, article, left", "self, article, *, left"): "raised ",
-            error("super().__init__(article, left)", "super().__init__(str(self.__class__))"): (
+            error("self, item, left", "self, item, *, left"): "raised ",
+            error("super().__init__(item, left)", "super().__init__(str(self.__class__))"): (
                 "when it comes back"
             ),
-            error("super().__init__(article, left)", "super().__init__(left, article)"): (
+            error("super().__init__(item, left)", "super().__init__(left, item)"): (
                 "when it comes back"
             ),
-            error("super().__init__(article, left)", "super().__init__(article)"): (
-                "when it comes back"
-            ),
-            error("self.article, self.left = article, left", "self.item = article"): (
-                "it has no attribute 'article'"
+            error("super().__init__(item, left)", "super().__init__(item)"): ("when it comes back"),
+            error("self.item, self.left = item, left", "self.thing = item"): (
+                "it has no attribute 'item'"
             ),
             error("only", "just"): "when it is made, its text: expected",
-            error("article, left):", "article, left=0):").replace(
-                "super().__init__(article, left)", "super().__init__(article)"
+            error("item, left):", "item, left=0):").replace(
+                "super().__init__(item, left)", "super().__init__(item)"
             ): "For the arguments 'chair' and 3",
         },
         right=[
             ERROR,
-            error("        self.article, self.left = article, left\n", "").replace(
+            error("        self.item, self.left = item, left\n", "").replace(
                 "\n\nerror_class",
-                "\n    @property\n    def article(self):\n        return self.args[0]\n"
+                "\n    @property\n    def item(self):\n        return self.args[0]\n"
                 "\n    @property\n    def left(self):\n        return self.args[1]\n\n"
                 "\nerror_class",
             ),

@@ -72,8 +72,8 @@ ANSWERS = {
     2: Answers(
         wrong={
             **value("again"),
-            SEND.replace("20, 22", "'20', '22'"): "asks for the arguments ['20', '22']",
-            SEND.replace("20, 22", "20, 20"): "asks for the arguments [20, 20]",
+            SEND.replace("20, 22", "'20', '22'"): "has the arguments ['20', '22']",
+            SEND.replace("20, 22", "20, 20"): "has the arguments [20, 20]",
             SEND: "The row still says 2",
             "again = first": "The row still says 2",
             "again = add.delay(20, 22)": "has a different task id",

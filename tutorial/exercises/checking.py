@@ -309,7 +309,7 @@ def _place(error: BaseException, function: Callable[..., Any] | None = None) -> 
         lines = [defined]
     if lines:
         return f", at the line: {lines[-1]}"
-    return f", in the call of {shown(function)}" if function else ""
+    return f", in the call to {shown(function)}" if function else ""
 
 
 def _first_line_of(function: object) -> str:

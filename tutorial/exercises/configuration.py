@@ -44,7 +44,7 @@ def exercise_1(backend_url: str) -> str:
     path = Path(url.database or "")
     if not path.is_absolute():
         raise WrongAnswer(
-            f"The path {str(path)!r} is relative: a worker elsewhere opens another file."
+            f"The path {str(path)!r} is relative: it means a different file in each folder."
         )
     if path != home() / "files" / "answers.db":
         raise WrongAnswer(f"The file is {path.name!r} in the folder {path.parent.name!r}.")
@@ -108,8 +108,8 @@ def _settings_file(name: str) -> Iterator[tuple[str, dict[str, object]]]:
         "The settings say what was wanted; app.backend is what the app really uses.",
         "type(app.backend).__name__ is DisabledBackend for an app that stores no results, and "
         "DatabaseBackend for one that stores them in a SQL database.",
-        "If the setting is wrong, app.backend itself raises an exception, and not always the "
-        "same one: put it between try and except.",
+        "If the setting is wrong, app.backend itself raises an exception, not always of the same "
+        "type: put app.backend between try and except.",
     ],
 )
 def exercise_3(where_are_results: Callable[[Celery], str]) -> str:

@@ -70,7 +70,7 @@ def exercise_2(engine: sa.Engine) -> str:
     path = Path(engine.url.database or "")
     if not path.is_absolute():
         raise WrongAnswer(
-            f"The path {str(path)!r} is relative: in another folder it is another file."
+            f"The path {str(path)!r} is relative: it means a different file in each folder."
         )
     if path != file:
         raise WrongAnswer(f"The engine's file is {path.name!r} in the folder {path.parent.name!r}.")

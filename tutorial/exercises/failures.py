@@ -138,26 +138,26 @@ def exercise_3(error_class: type[Exception]) -> str:
         raise WrongAnswer(
             f"`error_class` should be an exception class, but is {shown(error_class)}."
         )
-    for article, left in [("lamp", 0), ("chair", 3)]:
-        with case(f"the arguments {article!r} and {left}") as call:
-            made = call(error_class, article, left)
-            _see_it_is_whole(made, "when it is made", error_class, article, left)
+    for item, left in [("lamp", 0), ("chair", 3)]:
+        with case(f"the arguments {item!r} and {left}") as call:
+            made = call(error_class, item, left)
+            _see_it_is_whole(made, "when it is made", error_class, item, left)
             back = _stored_and_read(made)
-            _see_it_is_whole(back, "when it comes back", error_class, article, left)
+            _see_it_is_whole(back, "when it comes back", error_class, item, left)
     return "The exception comes back with its class, its attributes and its text."
 
 
 def _see_it_is_whole(
-    error: Any, moment: str, error_class: type[Exception], article: str, left: int
+    error: Any, moment: str, error_class: type[Exception], item: str, left: int
 ) -> None:
     """Check that an exception has its class, its attributes and its text."""
     if type(error) is not error_class:
         raise WrongAnswer(f"{moment}, it is of the type {type(error).__name__}.")
-    for name, value in {"article": article, "left": left}.items():
+    for name, value in {"item": item, "left": left}.items():
         if not hasattr(error, name):
             raise WrongAnswer(f"{moment}, it has no attribute {name!r}.")
         expect(getattr(error, name), value, f"{moment}, {name!r}: ")
-    expect(str(error), f"only {left} of {article} left", f"{moment}, its text: ")
+    expect(str(error), f"{item}: only {left} left", f"{moment}, its text: ")
 
 
 def _stored_and_read(error: Exception) -> Any:

@@ -213,11 +213,12 @@ class _Planted:
 @exercise(
     points=3,
     hints=[
-        "AsyncResult, like all that reads through Celery's backend, unpickles what is not JSON. "
+        "AsyncResult, like everything that reads through Celery's backend, unpickles what is not "
+        "JSON. "
         "load_results never does.",
         "load_results leaves what it cannot decode as bytes. But a task may also return bytes.",
-        "The column undecodable names the columns of a row that could not be decoded. It has no "
-        "value if all of them could.",
+        "The column undecodable names the columns of a row that could not be decoded. Its "
+        "value is missing if every column was decoded.",
     ],
 )
 def exercise_5(read_safely: Callable[[str, sa.Engine], Any]) -> str:

@@ -72,8 +72,8 @@ def exercise_2(asked: dict[str, AsyncResult], stuck: str, total: int) -> str:
         raise WrongAnswer(f"`stuck` should be one of {shown([*asked])}, but is {shown(stuck)}.")
     if stuck in arrived:
         raise WrongAnswer(
-            f"The message of {stuck!r} is in our queue, and the worker has run the task: only the "
-            "result is not where that program looks for it."
+            f"The message of {stuck!r} is in our queue, and the worker has run the task, but that "
+            "program looks for the result elsewhere."
         )
     if isinstance(total, AsyncResult):
         raise WrongAnswer("`total` is a handle, not the sum: its method get waits for the sum.")

@@ -22,7 +22,7 @@ from tutorial.tasks import add, count_to, fetch
     hints=[
         "The messages are in the table kombu_message. Its column payload is JSON, which holds the "
         "task id: json_extract(payload, '$.headers.id').",
-        "No worker receives a message with visible = 0: the message was received already.",
+        "Workers ignore a message with visible = 0.",
         "The rowcount of an UPDATE is the number of changed rows; engine.begin() commits.",
     ],
 )
@@ -88,7 +88,7 @@ def exercise_2(again: AsyncResult, first: AsyncResult) -> str:
         )
     arguments = [[*args, *kwargs.values()] for args, kwargs in messages[["args", "kwargs"]].values]
     if [20, 22] not in arguments:
-        raise WrongAnswer(f"The last message with this id asks for the arguments {arguments[-1]}.")
+        raise WrongAnswer(f"The last message with this id has the arguments {arguments[-1]}.")
     if not wait_until(lambda: row_of(first.id) is not None):
         raise WrongAnswer("There is no row with this id: was it forgotten after the second run?")
     row = row_of(first.id)

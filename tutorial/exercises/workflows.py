@@ -73,7 +73,7 @@ def _in_default_queue(task_ids: Collection[str]) -> pd.DataFrame:
     messages = load_messages(queue_engine())
     own = messages[messages["task_id"].isin(list(task_ids))]
     if len(set(own["task_id"])) < len(task_ids):
-        raise WrongAnswer("There is no message for it in the queue: it was never sent.")
+        raise WrongAnswer("The queue has no message for one of the tasks: it was never sent.")
     for queue in own["queue"].unique():
         if queue != "celery":
             raise WrongAnswer(
@@ -143,7 +143,7 @@ def exercise_2(group_id: str) -> str:
     hints=[
         "load_results(results) has the columns task_id, status and worker.",
         "The row of a task that never ran has no worker.",
-        "A missing value is not equal to anything: find it with isna and notna of pandas, or in "
+        "A missing value is not equal to anything: find it with pandas' isna and notna, or in "
         "SQL with IS NULL and IS NOT NULL.",
     ],
 )
@@ -205,7 +205,7 @@ CHECKS = (5, 20)  # seconds for which chord_unlock must check at least, and may 
     ],
 )
 def exercise_4(report: AsyncResult) -> str:
-    """Check that a chord was sent that neither gives up early nor checks forever."""
+    """Check that a chord was sent that neither gives up early nor checks for ever."""
     _is_sent(report, "report", "a chord")
     messages = load_messages(queue_engine())
     unlocks = messages[messages["name"] == UNLOCK]
@@ -226,7 +226,7 @@ def exercise_4(report: AsyncResult) -> str:
     if found != right:
         raise WrongAnswer(f"The header: expected {', '.join(right)}, got {', '.join(found)}.")
     _see_limits(unlock["kwargs"])
-    return "chord_unlock checks for long enough, but not forever."
+    return "chord_unlock checks for long enough, but not for ever."
 
 
 def _body_id(arguments: list[Any]) -> str:
@@ -237,7 +237,7 @@ def _body_id(arguments: list[Any]) -> str:
 def _see_limits(given: dict[str, Any]) -> None:
     times, interval = given.get("max_retries"), given.get("interval")
     if times is None:
-        raise WrongAnswer("chord_unlock may check forever: it has no max_retries.")
+        raise WrongAnswer("chord_unlock may check for ever: it has no max_retries.")
     if interval is None:
         interval = app.conf.result_chord_retry_interval
     for name, value in {"max_retries": times, "interval": interval}.items():
