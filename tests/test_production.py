@@ -350,7 +350,7 @@ def test_unit_file(programs: Path, tmp_path: Path) -> None:
     prose = "\n".join(cell.source for cell in nbformat.read(CHAPTER, as_version=4).cells)
     blocks = re.findall(r"```ini\n(.*?)```", prose, re.DOTALL)
     assert len(blocks) == 1
-    # Without it, systemd stops the worker when one of its processes was killed for its memory.
+    # Without it, systemd stops the worker when one process was killed for using too much memory.
     assert "\nOOMPolicy=continue\n" in blocks[0]
     celery = programs / "celery"  # the shop has none on this machine
     unit = tmp_path / "worker.service"

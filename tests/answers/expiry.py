@@ -45,7 +45,7 @@ ANSWERS = {
                 "two minutes too early: result_expires is datetime.timedelta"
             ),
             WEEK.replace("days=7", "weeks=7"): (
-                "A clean-up leaves a result of a week and two minutes:"
+                "A clean-up leaves a result that is a week and two minutes old:"
             ),
             WEEK.replace("timedelta(days=7)", "0"): (
                 "two minutes too early: result_expires is 0, in the time zon"

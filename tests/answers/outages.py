@@ -62,9 +62,11 @@ ANSWERS = {
     2: Answers(
         wrong={
             **FUNCTION,
-            ORDER.replace("    connection.commit()\n", ""): "there are 0 orders for it, not one",
+            ORDER.replace(
+                "    connection.commit()\n", ""
+            ): "expected one order for it, but there are 0",
             ORDER.replace("    connection.commit()\nsend", "    send"): (
-                "there are 0 orders for it, not one"
+                "expected one order for it, but there are 0"
             ),
             ORDER.replace("    connection.commit()\nsend(number)", "    send(number)")
             + "    connection.commit()": "nobody else could see the order",

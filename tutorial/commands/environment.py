@@ -281,7 +281,7 @@ def _is_complete(command: str) -> bool:
         return False
     project = _project()
     texts = list(project["project"]["dependencies"])
-    for need in set(NEEDS.get(command, [])) - {"servers"}:  # without servers, 12 to 17 say so
+    for need in set(NEEDS.get(command, [])) - {"servers"}:  # without servers, 10 to 17 say so
         texts += project["project"]["optional-dependencies"].get(need, [])
         texts += [text for text in project["dependency-groups"].get(need, []) if type(text) is str]
     needed = [Requirement(text) for text in texts]

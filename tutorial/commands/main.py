@@ -182,9 +182,9 @@ def _parser() -> argparse.ArgumentParser:
         "this Python has them.",
         epilog="The environment variable TUTORIAL_HOME names the workspace: the folder of the "
         "databases and logs. Each notebook makes its own when it is not set. CELERY_BROKER_URL and "
-        "CELERY_RESULT_BACKEND put queue and results on a server. TUTORIAL_POSTGRESQL_URL, "
+        "CELERY_RESULT_BACKEND put the queue and the results on a server. TUTORIAL_POSTGRESQL_URL, "
         "TUTORIAL_MARIADB_URL, TUTORIAL_REDIS_URL and TUTORIAL_RABBITMQ_URL name servers that "
-        "chapters 12 to 17 use in place of their own.",
+        "chapters 10 to 17 use in place of their own.",
         allow_abbrev=False,
     )
     commands = parser.add_subparsers(dest="command", required=True, metavar="command")

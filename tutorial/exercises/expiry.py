@@ -57,7 +57,9 @@ def exercise_1(week: Celery) -> str:
         if "young" not in left:
             raise WrongAnswer(f"A clean-up deletes a result two minutes too early: {setting}.")
         if "old" in left:
-            raise WrongAnswer(f"A clean-up leaves a result of a week and two minutes: {setting}.")
+            raise WrongAnswer(
+                f"A clean-up leaves a result that is a week and two minutes old: {setting}."
+            )
     if offsets := _offsets(week) - {dt.timedelta()}:
         raise WrongAnswer(
             f"In summer or in winter, a clean-up is wrong by {max(offsets)}: {setting}, but "
@@ -194,7 +196,7 @@ def _first_column(engine: sa.Engine, query: str) -> list[Any]:
         "load_results takes a moment as until; with decode=False it leaves the results as bytes.",
         "Write first: deleted rows cannot be written any more. And nothing is deleted without a "
         "commit.",
-        "Read the clock once, in UTC. Read with this moment, write the file with to_parquet, and "
+        "Read the clock once, in UTC. Read up to this moment, write the file with to_parquet, and "
         "delete the ids that you have read.",
     ],
 )
@@ -237,7 +239,7 @@ def _see_archive(archive: Callable[..., None], databases: Scratch, folder: Path)
                 raise WrongAnswer("another connection still finds it in the table.")
             if not old and task_id not in left:
                 raise WrongAnswer("the table has lost it.")
-    with case("rows that became a day old meanwhile"):
+    with case("rows that became a day old in the meantime"):
         if lost := set(before) - set(archived) - set(left):
             raise WrongAnswer(f"{len(lost)} were deleted, but are not in the file: use one moment.")
         if both := set(archived) & set(left):
@@ -286,7 +288,7 @@ def _ages(databases: Scratch) -> dict[str, tuple[str, bool]]:
             databases.store(divide, [1, 0], ZeroDivisionError("no"), status="FAILURE"),
             48 * 60,
         ),
-        "a result that is a day old but for two minutes": (
+        "a result that is two minutes short of a day old": (
             databases.store(add, [2, 2], 4),
             24 * 60 - 2,
         ),

@@ -55,7 +55,7 @@ def exercise_2(place_order: Callable[[sa.Engine, str, Callable[[int], None]], An
                 call(place_order, engine, item, _sender(engine, sent))
                 numbers = _orders(engine, item)
                 if len(numbers) != 1:
-                    raise WrongAnswer(f"there are {len(numbers)} orders for it, not one.")
+                    raise WrongAnswer(f"expected one order for it, but there are {len(numbers)}.")
                 if not sent:
                     raise WrongAnswer("`send` was not called.")
                 expect([number for number, _ in sent], numbers, "the ids given to `send`: ")

@@ -30,7 +30,7 @@ class Report:
     Attributes
     ----------
     database, table : str
-        What was inspected, without user and password.
+        What was inspected, without user or password.
     inspected_at : datetime.datetime
     summary : dict
         What is known about the whole table, such as the version of Celery that made it.

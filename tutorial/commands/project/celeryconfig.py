@@ -26,7 +26,7 @@ timezone = "UTC"
 enable_utc = True
 
 # The task of a worker that was killed runs again on another worker: with RabbitMQ at once, with
-# Redis after an hour (visibility_timeout), and with a queue in a file never. So each task must be
+# Redis after an hour (visibility_timeout), but never if the queue is a file. So each task must be
 # safe to run twice: see ship in tasks.py.
 task_acks_late = True
 task_reject_on_worker_lost = True

@@ -1,4 +1,4 @@
-"""A task is a function, so most of it is tested as one; one test sends it to a real worker."""
+"""A task is a function, and most tests call it like one; one test sends it to a real worker."""
 
 import subprocess
 import sys
