@@ -78,6 +78,13 @@ NO_COLUMNS = [
     ([["name"]], r"No column is called \['name'\]"),
     ([None], "No column is called None"),
 ]
+LARGE = [pd.DataFrame({"a": range(9)}), np.zeros((9, 9)), pd.Series(range(9))]
+NO_WORDS = [(each, "must be a string or a list") for each in (5, b"x", ["a", 5], *LARGE[1:])]
+NO_MOMENT = [
+    *((each, "must be a string or a datetime") for each in (5, np.datetime64("now"), *LARGE)),
+    *((each, "not a moment in ISO 8601's format") for each in (pd.NaT, "x" * 5000, "1\n")),
+]
+NO_ZONE = [(each, "There is no time zone") for each in (5, "", "x" * 5000, dt.UTC, *LARGE)]
 READING: list[tuple[Callable[..., Any], int]] = [  # and how many engines it takes
     (load_results, 1),
     (iter_results, 1),
@@ -133,6 +140,17 @@ CASES = [
             ),
         ],
     ),
+    *[
+        case
+        for call in (*LOADING, count_results)
+        for case in [
+            *tried(call, ENGINE, status=NOTHING, cases=NO_WORDS),
+            *tried(call, ENGINE, name=NOTHING, cases=NO_WORDS),
+            *tried(call, ENGINE, since=NOTHING, cases=NO_MOMENT),
+            *tried(call, ENGINE, until=NOTHING, cases=NO_MOMENT),
+            *tried(call, ENGINE, timezone=NOTHING, cases=NO_ZONE),
+        ]
+    ],
     *tried(iter_results, ENGINE, chunksize=NOTHING, cases=NO_ROWS),
     *tried(load_results, ENGINE, progress=NOTHING, cases=NO_TRUTH),
     *tried(count_results, ENGINE, NOTHING, cases=[([[]], "one or more"), (5, "not by 5")]),
@@ -206,6 +224,7 @@ def test_a_wrong_argument_is_one_sentence(
         found = call(*arguments, **options)
         list(found) if hasattr(found, "__next__") else None  # a generator begins only now
     assert "\n" not in str(raised.value)
+    assert len(str(raised.value)) < 300
     assert raised.traceback[-1].path.is_relative_to(Path(tables.__file__).parent)
 
 

@@ -4,12 +4,15 @@ import datetime as dt
 import json
 import re
 import socket
+import sqlite3
 import subprocess
 import sys
 import tempfile
+import threading
 import uuid
 import warnings
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +22,7 @@ import sqlalchemy as sa
 from celery import Celery
 from celery.utils.serialization import get_pickleable_exception
 from databases import POSTGRESQL_VARIABLE, server_url
+from processes import needs_fork, python
 from stored_results import make_app, store
 
 from tutorial import database
@@ -457,6 +461,30 @@ def test_table_in_another_schema_is_named(engine: sa.Engine) -> None:
         run(engine, "DROP SCHEMA elsewhere CASCADE")
 
 
+def test_a_table_like_celerys_is_named_before_those_of_others(
+    engine: sa.Engine, url: sa.URL
+) -> None:
+    """A role that sees several databases of a MariaDB sees their tables too."""
+    make_app(url.render_as_string(hide_password=False)).backend.ResultSession().close()
+    run(engine, "ALTER TABLE celery_taskmeta RENAME TO my_results")
+    mine = "my_results looks like Celery's: pass table='my_results'"
+    with pytest.raises(ValueError, match=rf"has no table my_result, but {mine}\.$"):
+        load_results(engine, table="my_result")
+    with pytest.warns(UserWarning, match=rf"has no table celery_taskmeta, but {mine}\.$"):
+        assert load_results(engine).empty
+    if engine.dialect.name == "sqlite":
+        return
+    run(engine, "CREATE SCHEMA aaa", "CREATE TABLE aaa.celery_taskmeta (id int)")
+    try:
+        for read in (load_results, inspect):
+            with pytest.raises(ValueError, match=rf"but {mine}.*one in the schema 'aaa': pass"):
+                read(engine)
+    finally:
+        postgresql = engine.dialect.name == "postgresql"
+        run(engine, "DROP TABLE aaa.celery_taskmeta", "DROP SCHEMA aaa")
+        run(engine, *(["DROP SEQUENCE task_id_sequence, taskset_id_sequence"] * postgresql))
+
+
 @pytest.mark.parametrize("what", ["view", "columns"])
 def test_rights_on_a_view_or_on_columns(engine: sa.Engine, url: sa.URL, what: str) -> None:
     only_on(engine, "postgresql", "mysql", "mariadb")
@@ -549,6 +577,36 @@ def test_no_reader_makes_a_file(reader: str, make: Any, tmp_path: Path) -> None:
             said = str(error)
     assert re.search(r"here is no file .*reslts\.db", said), said
     assert not list(tmp_path.iterdir())
+
+
+@needs_fork
+@pytest.mark.parametrize("reader", ["inspect", "load_results"])
+def test_waiting_for_a_locked_file_can_be_interrupted(reader: str, tmp_path: Path) -> None:
+    code = f"""
+import os, sqlite3, signal, threading, time
+import sqlalchemy as sa
+from tutorial.inspection import inspect
+from tutorial.results import load_results
+threading.Timer(1, os.kill, [os.getpid(), signal.SIGINT]).start()
+began = time.monotonic()
+try:
+    {reader}(sa.create_engine("sqlite:///{tmp_path}/results.db"), progress=False)
+except KeyboardInterrupt:
+    print(time.monotonic() - began < 10)
+"""
+    store(make_app(f"sqlite:///{tmp_path}/results.db"), "one", 5)
+    with closing(sqlite3.connect(tmp_path / "results.db")) as writer:
+        writer.execute("BEGIN EXCLUSIVE")
+        done = python(code, tmp_path / "home")
+    assert done.stdout == "True\n", done.stderr
+
+
+def test_a_locked_file_is_read_when_it_is_free(tmp_path: Path) -> None:
+    store(make_app(f"sqlite:///{tmp_path}/results.db"), "one", 5)
+    with closing(sqlite3.connect(tmp_path / "results.db", check_same_thread=False)) as writer:
+        writer.execute("BEGIN EXCLUSIVE")
+        threading.Timer(1, writer.rollback).start()
+        assert len(load_results(sa.create_engine(f"sqlite:///{tmp_path}/results.db"))) == 1
 
 
 def test_looking_for_other_files_keeps_the_locks_of_open_ones(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ PACKAGE = COURSE / "tutorial"
 ALLOWED = {
     "": {"", "checks", "reading", "processes", "inspecting"},
     "checks": {"checks"},
-    "reading": {"", "reading"},
+    "reading": {"", "checks", "reading"},
     "processes": {"", "processes"},
     "inspecting": {"", "reading", "inspecting"},
     "exercises": {"", "checks", "processes", "exercises"},

@@ -3,7 +3,6 @@
 import operator
 import os
 import re
-import reprlib
 import sys
 import threading
 from collections.abc import Collection, Iterable
@@ -14,6 +13,7 @@ from typing import Any
 from celery import Celery
 
 NOT_TEXT = re.compile("[\0\ud800-\udfff]")  # no system and no database takes these characters
+LONGEST_VALUE = 97  # characters of a value in an error
 LONGEST_NAME = 200  # bytes in the name of a worker: a file is named after it
 
 
@@ -29,9 +29,10 @@ def shown(value: Any) -> str:
     str
     """
     try:
-        return " ".join(reprlib.repr(value).split())
+        text = " ".join(repr(value).split())
     except Exception:  # an int of more digits than Python shows, or a class with a broken repr
-        return f"an object of the type {type(value).__name__!r}"
+        text = f"an object of the type {type(value).__name__!r}"
+    return text if len(text) <= LONGEST_VALUE else f"{text[: LONGEST_VALUE - 3]}..."
 
 
 def text(name: str, value: Any) -> str:

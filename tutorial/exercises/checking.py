@@ -21,6 +21,7 @@ import numpy as np
 import pandas as pd
 from celery.exceptions import ImproperlyConfigured
 
+from tutorial.checks import arguments
 from tutorial.workspace import COURSE, SOLVED, home
 
 TIME_LIMIT = 10.0  # seconds that a check waits for a result, or for the learner's function
@@ -396,11 +397,7 @@ def shown(value: Any) -> str:
         return f"a {type(value).__name__} with {rows}"
     if isinstance(value, np.number | np.bool_):
         value = value.item()
-    try:
-        text = " ".join(repr(value).split())
-    except Exception:  # the value is the learner's, and so is its repr
-        text = f"an object of the type {type(value).__name__}"
-    return text if len(text) <= 100 else f"{text[:97]}..."
+    return arguments.shown(value)
 
 
 def first_line(error: BaseException) -> str:

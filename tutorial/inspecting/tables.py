@@ -4,19 +4,8 @@ import stat
 
 from tutorial.inspecting.findings import size, some
 from tutorial.inspecting.source import NotChecked, Source
+from tutorial.reading.source import similar
 
-# Whatever has these columns may be a table of results.
-SIMILAR = """
-SELECT CASE WHEN table_schema <> {here} THEN table_schema END, table_name
-FROM information_schema.columns
-WHERE lower(column_name) IN ('task_id', 'status', 'result', 'date_done', 'traceback')
-GROUP BY table_schema, table_name HAVING count(*) = 5 ORDER BY 1, 2
-"""
-SIMILAR_IN_SQLITE = """
-SELECT NULL, m.name FROM sqlite_master AS m JOIN pragma_table_info(m.name) AS c
-WHERE lower(c.name) IN ('task_id', 'status', 'result', 'date_done', 'traceback')
-GROUP BY m.name HAVING count(*) = 5 ORDER BY m.name
-"""
 SIZE = {
     "postgresql": "SELECT pg_total_relation_size(CAST(:table AS regclass))",
     "mysql": "SELECT data_length + index_length FROM information_schema.tables "
@@ -51,7 +40,7 @@ TEXTS = ("task_id", "name", "worker", "queue")
 
 
 def similar_tables(source: Source) -> list[str]:
-    """Return the tables that look like Celery's.
+    """Return the tables that look like Celery's, first those of the same schema.
 
     Parameters
     ----------
@@ -62,9 +51,7 @@ def similar_tables(source: Source) -> list[str]:
     list of str
     """
     try:
-        here = "current_schema()" if source.kind == "postgresql" else "database()"
-        query = SIMILAR_IN_SQLITE if source.kind == "sqlite" else SIMILAR.format(here=here)
-        rows = source.rows(query)
+        rows = source.rows(similar(source.kind))
     except NotChecked:
         return []
     return [f"{name} (in the schema {schema})" if schema else name for schema, name in rows]

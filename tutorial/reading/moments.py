@@ -7,6 +7,8 @@ from zoneinfo import ZoneInfo
 import numpy as np
 import pyarrow as pa
 
+from tutorial.checks.arguments import shown
+
 NAIVE = pa.timestamp("us")
 UTC = pa.timestamp("us", "UTC")
 
@@ -34,7 +36,7 @@ def read_zone(name: str) -> dt.tzinfo:
         return ZoneInfo(name)
     except (TypeError, ValueError, KeyError, OSError):
         raise ValueError(
-            f"There is no time zone {name!r}: write a name such as 'Europe/Berlin'."
+            f"There is no time zone {shown(name)}: write a name such as 'Europe/Berlin'."
         ) from None
 
 
@@ -59,18 +61,20 @@ def read_moment(moment: Any, what: str) -> dt.datetime:
         If it is no moment.
     """
     if not isinstance(moment, str | dt.date):
-        raise TypeError(f"The moment {what!r} must be a string or a datetime, but is {moment!r}.")
+        raise TypeError(
+            f"The moment {what!r} must be a string or a datetime, but is {shown(moment)}."
+        )
     try:
         time = dt.datetime.fromisoformat(moment if isinstance(moment, str) else moment.isoformat())
     except ValueError:
         raise ValueError(
-            f"{what}={moment!r} is not a moment in ISO 8601's format, "
+            f"{what}={shown(moment)} is not a moment in ISO 8601's format, "
             "such as '2026-01-31 12:00' or '2026-01-31T12:00+01:00'."
         ) from None
     try:
         return time.replace(tzinfo=time.tzinfo or dt.UTC).astimezone(dt.UTC)
     except OverflowError:
-        raise ValueError(f"{what}={moment!r} is not in the years 1 to 9999 in UTC.") from None
+        raise ValueError(f"{what}={shown(moment)} is not in the years 1 to 9999 in UTC.") from None
 
 
 def is_fixed(zone: dt.tzinfo, moment: dt.datetime) -> bool:

@@ -2,12 +2,13 @@
 
 import os
 import sqlite3
+import time
 import warnings
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import sqlalchemy as sa
 
@@ -15,6 +16,7 @@ from tutorial import tables
 from tutorial.database import BUSY_TIMEOUT, explain, limit_connecting
 from tutorial.workspace import JOURNALS
 
+LOOK = 0.2  # seconds for which SQLite itself waits for a locked file
 # Tables that Celery and kombu make when they first store something.
 MADE_LATER = (tables.TASK_TABLE, tables.GROUP_TABLE, tables.QUEUE_TABLE, tables.MESSAGE_TABLE)
 
@@ -56,9 +58,33 @@ def read_only(engine: sa.Engine) -> sa.Engine:
         return engine
 
     def open_file() -> sqlite3.Connection:
-        return sqlite3.connect(uri, uri=True, timeout=BUSY_TIMEOUT, check_same_thread=False)
+        return sqlite3.connect(
+            uri, uri=True, timeout=LOOK, check_same_thread=False, factory=_PatientConnection
+        )
 
     return sa.create_engine("sqlite://", creator=open_file, poolclass=sa.NullPool)
+
+
+class _PatientCursor(sqlite3.Cursor):
+    """Waits for a locked file, and can be interrupted meanwhile, unlike SQLite's own waiting."""
+
+    def execute(self, *arguments: Any) -> Self:
+        """Run a query, again and again while the file is locked."""
+        end = time.monotonic() + BUSY_TIMEOUT
+        while True:
+            try:
+                return super().execute(*arguments)
+            except sqlite3.OperationalError as error:
+                if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > end:
+                    raise
+
+
+class _PatientConnection(sqlite3.Connection):
+    """A connection for reading, with cursors that wait for a locked file."""
+
+    def cursor(self, factory: Any = _PatientCursor) -> Any:
+        """Return a cursor."""
+        return super().cursor(factory)
 
 
 def sqlite_file(engine: sa.Engine) -> Path | None:
@@ -175,29 +201,38 @@ def find_columns(
     if columns:
         return columns
     full = f"{schema}.{table}" if schema else table
+    ours = [] if schema else _similar_here(connection)
     elsewhere = _elsewhere(connection, table)
+    hint = ""
     if elsewhere:
-        raise ValueError(
-            f"The database {url} has no table {full} there, but one in the schema "
-            f"{elsewhere[0]!r}: pass schema={elsewhere[0]!r}."
-        )
-    if table not in MADE_LATER or schema is not None:
-        raise ValueError(f"The database {url} has no table {full}.")
-    warn_of_missing(url, table)
+        hint = f", but one in the schema {elsewhere[0]!r}: pass schema={elsewhere[0]!r}."
+    if ours:
+        verb = "look" if len(ours) > 1 else "looks"
+        also = f" There is{hint.removeprefix(', but')}" if hint else ""
+        hint = f", but {', '.join(ours)} {verb} like Celery's: pass table={ours[0]!r}.{also}"
+    if elsewhere or table not in MADE_LATER or schema is not None:
+        there = " there" * bool(elsewhere and not ours)
+        raise ValueError(f"The database {url} has no table {full}{there}{hint or '.'}")
+    warn_of_missing(url, table, hint)
     return []
 
 
-def warn_of_missing(url: sa.URL, table: str) -> None:
+def warn_of_missing(url: sa.URL, table: str, hint: str) -> None:
     """Say that a database has no table yet.
 
     Parameters
     ----------
     url : sqlalchemy.URL
     table : str
+    hint : str
+        Which other table may be meant.
     """
     if table != tables.QUEUE_TABLE:  # the messages, which are read next, say it
-        message = f"The database {url} has no table {table}: nothing has been stored there yet."
-        warnings.warn(message, stacklevel=5)
+        message = f"The database {url} has no table {table}"
+        warnings.warn(
+            message + (hint or ": nothing has been stored there yet."),
+            stacklevel=5,
+        )
 
 
 def warn_of_missing_file(path: Path, table: str) -> None:
@@ -323,6 +358,47 @@ def _mysql_type(text: str) -> sa.types.TypeEngine[Any]:
     if word == "timestamp":
         return sa.TIMESTAMP()
     return sa.DateTime() if word == "datetime" else sa.types.NullType()
+
+
+# Whatever has these columns may be a table of results; those of the session's own schema first.
+SIMILAR = """
+SELECT CASE WHEN table_schema <> {here} THEN table_schema END, table_name
+FROM information_schema.columns
+WHERE lower(column_name) IN ('task_id', 'status', 'result', 'date_done', 'traceback')
+GROUP BY table_schema, table_name HAVING count(*) = 5
+ORDER BY CASE WHEN table_schema <> {here} THEN 1 ELSE 0 END, table_schema, table_name
+"""
+SIMILAR_IN_SQLITE = """
+SELECT NULL, m.name FROM sqlite_master AS m JOIN pragma_table_info(m.name) AS c
+WHERE lower(c.name) IN ('task_id', 'status', 'result', 'date_done', 'traceback')
+GROUP BY m.name HAVING count(*) = 5 ORDER BY m.name
+"""
+
+
+def similar(dialect: str) -> str:
+    """Return the query for the tables that look like Celery's.
+
+    Parameters
+    ----------
+    dialect : str
+        SQLAlchemy's name of the database.
+
+    Returns
+    -------
+    str
+        It returns the schema, NULL for the session's own, and the name.
+    """
+    if dialect == "sqlite":
+        return SIMILAR_IN_SQLITE
+    return SIMILAR.format(here="current_schema()" if dialect == "postgresql" else "database()")
+
+
+def _similar_here(connection: sa.Connection) -> list[str]:
+    dialect = connection.dialect.name
+    if dialect not in ("sqlite", "postgresql", *tables.MYSQL):
+        return []
+    rows = connection.execute(sa.text(similar(dialect))).all()
+    return [name for schema, name in rows if schema is None]
 
 
 def _elsewhere(connection: sa.Connection, table: str) -> list[str]:

@@ -11,6 +11,7 @@ import pyarrow.compute as pc
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql
 
+from tutorial.checks.arguments import shown
 from tutorial.database import check_engine, check_table
 from tutorial.reading import arrow, django_results
 from tutorial.reading.decoding import to_arrow
@@ -417,6 +418,6 @@ def _strings(value: Strings, what: str) -> list[str]:
     """Return one or several strings as a list."""
     found = [value] if isinstance(value, str) else value
     if not isinstance(found, Collection) or not all(isinstance(word, str) for word in found):
-        raise TypeError(f"The {what} must be a string or a list of strings, but is {value!r}.")
+        raise TypeError(f"The {what} must be a string or a list of strings, but is {shown(value)}.")
     # A lone surrogate has no form in UTF-8: no database has stored it, and no driver sends it.
     return [word for word in dict.fromkeys(found) if not SURROGATE.search(word)]
