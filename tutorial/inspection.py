@@ -298,7 +298,7 @@ class _Inspection:
         if len(dated):
             summary["Ended"] = f"{dated.min():%Y-%m-%d %H:%M} to {dated.max():%Y-%m-%d %H:%M} UTC"
         zone = getattr(self.source.tasks.zone, "key", str(self.source.tasks.zone))
-        summary["Dates taken for"] = zone
+        summary["Dates read as"] = zone
         may_write = self._value("who may write", partial(writers, self.source), None)
         if may_write:
             summary["May write"] = may_write
