@@ -183,7 +183,7 @@ def check_opening(chapter: Chapter) -> list[str]:
     row = r"^\|\s*\*\*(.+?)\*\*\s*\|\s*(.*?)\s*\|\s*$"
     rows = dict(re.findall(row, first.source, re.MULTILINE))
     if list(rows) != OPENING_ROWS or not all(rows.values()):
-        complaints.append(f"the first cell's table has not the rows {OPENING_ROWS}")
+        complaints.append(f"the first cell's table should have the rows {OPENING_ROWS}")
     minutes = re.fullmatch(r"(\d+) minutes", rows.get("Time", ""))
     if not minutes or int(minutes[1]) not in MINUTES:
         complaints.append(f"the time is not a number of minutes from {MINUTES[0]} to {MINUTES[-1]}")

@@ -184,7 +184,7 @@ def argued(code: str, *arguments: float) -> str:
 
 
 def no_password(url: str, folder: Path) -> None:
-    """See that the server's password stands in no file that the workers wrote."""
+    """Check that no file that the workers wrote contains the server's password."""
     password = sa.make_url(url).password
     assert password
     written = "".join(path.read_text() for path in folder.rglob("*.log"))

@@ -16,13 +16,13 @@ from tutorial.urls import address, scheme, shared_url, sqlite_file, usable_url
 from tutorial.workspace import RESULTS_FILE, home
 
 RESULT_BACKEND_VARIABLE = "CELERY_RESULT_BACKEND"
-# What stands before the database URL in Celery's setting: its own backend, or the course's
+# What precedes the database URL in Celery's setting: its own backend, or the course's
 BACKENDS = ("db", "database", "tutorial.backend:EngineBackend")
 BUSY_TIMEOUT = 30  # seconds for which SQLite waits for another process's write to end
 CONNECT_TIMEOUT = 10  # seconds for which a server may be silent while we connect to it
 _FIRST_ANSWER = float(CONNECT_TIMEOUT)  # an object of its own: see `_lift_limit`
 
-# The course's connect options, by driver. What stands in the URL or in connect_args replaces them.
+# The course's connect options, by driver. Options in the URL or in connect_args replace them.
 CONNECT_OPTIONS: dict[str, dict[str, float]] = {
     "pysqlite": {"timeout": BUSY_TIMEOUT},
     "psycopg": {"connect_timeout": CONNECT_TIMEOUT},
@@ -112,7 +112,7 @@ def sqlite_url(path: Path | str) -> sa.URL:
     Raises
     ------
     TypeError, ValueError
-        If it is no path of a file.
+        If it is not the path of a file.
     """
     if isinstance(path, str) and "://" in path:
         raise ValueError("path is a URL already: make_engine takes it as it is.")
@@ -163,7 +163,7 @@ def configure_engine(engine: sa.Engine) -> sa.Engine:
     Raises
     ------
     TypeError
-        If it is no engine.
+        If it is not an engine.
     """
     check_engine(engine)
     limit_connecting(engine)

@@ -184,7 +184,7 @@ def payloads(queue: sa.Engine) -> list[str]:
     Raises
     ------
     TypeError
-        If it is no engine.
+        If it is not an engine.
     ConnectionError
         If the database cannot be read.
 
@@ -289,7 +289,7 @@ def join_timings(results: pd.DataFrame, messages: pd.DataFrame) -> pd.DataFrame:
     Raises
     ------
     TypeError, ValueError
-        If one of them is no frame, or has not the columns that are needed.
+        If one of them is not a frame, or lacks a column that is needed.
     """
     check_frame(results, "results", ["task_id", "name", "status", "worker", "date_done"])
     check_frame(messages, "messages", ["task_id", "name", "sent_at", "received_at", "eta"])

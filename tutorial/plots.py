@@ -30,7 +30,7 @@ STYLES = {  # state -> colour and hatch
     "FAILURE": ("#D55E00", "//"),
     "REVOKED": ("#CC79A7", "xx"),
 }
-OTHER = ("#000000", "++")  # a state of somebody's own
+OTHER = ("#000000", "++")  # a custom state
 NO_ROW = "no row"  # instead of the state of a task without a stored result
 UNSTORED = ("#999999", "")  # and how it is drawn
 NEVER_RAN = "FAILURE, never ran"  # of a task that was not sent, because one before it failed
@@ -229,7 +229,7 @@ def text_alternative(axes: Axes) -> str:
     Raises
     ------
     TypeError
-        If it is no Axes.
+        If it is not an Axes.
     """
     _check_axes(axes)
     return str(axes.get_label())
@@ -248,7 +248,7 @@ def show(axes: Axes) -> None:
     ValueError
         If the Axes were removed from their figure.
     TypeError
-        If it is no Axes.
+        If it is not an Axes.
     """
     _check_axes(axes)
     picture = io.BytesIO()

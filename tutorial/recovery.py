@@ -199,7 +199,7 @@ def _find(
         # First who is dead, then what they have received: the dead receive and store no more.
         noted = connection.scalars(sa.select(deliveries.c.consumer).distinct()).all()
         dead = {name for name in noted if not is_alive(file, name)}
-        connection.rollback()  # what follows shall not read from a time before
+        connection.rollback()  # what follows should not read an older state
         last = _last_messages(connection, _oldest(max_age))
         messages = [
             row

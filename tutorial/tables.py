@@ -60,7 +60,7 @@ def find_tasks(
     Raises
     ------
     TypeError, ValueError
-        If it is no engine, or no name of a table.
+        If `engine` is not an engine, or `table` not the name of a table.
     """
     check_engine(engine)
     check_table(table, schema)

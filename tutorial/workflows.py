@@ -252,7 +252,7 @@ class _Trees:
     def _plan_rest(self, task_id: str, options: dict[str, Any]) -> None:
         """Note what should follow a task: the rest of its chain, callbacks, its chord's body."""
         ends = [task_id]
-        for signature in reversed(options.get("chain") or []):  # the next one stands last
+        for signature in reversed(options.get("chain") or []):  # the next one is last
             ends = self._plan(signature, ends)
         others = [*(options.get("callbacks") or []), *(options.get("link") or [])]
         for signature in [*others, options.get("chord")]:
@@ -295,7 +295,7 @@ class _Trees:
             yield {**place, "task_id": task_id, "after": after[task_id], **facts}
 
     def _numbers(self, after: dict[str, list[str]]) -> dict[str, int]:
-        """Give one number to the tasks that hang together, through a link or through a group."""
+        """Give one number to the tasks that belong together, through a link or through a group."""
         first: dict[str, str] = {}  # leads from each task, in the end, to one of its workflow
 
         def find(member: str) -> str:

@@ -118,7 +118,7 @@ def open_workspace(name: str) -> Path:
         If the name is not a plain folder name, if the folder cannot be written to or emptied, or
         if this kernel has already worked in another workspace.
     TypeError, ValueError
-        If the name is no text.
+        If the name is not a string.
     """
     text("name", name)
     if name in ("", "..") or name != Path(name).name:

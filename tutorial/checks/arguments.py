@@ -163,7 +163,7 @@ def seconds(name: str, value: Any) -> None:
     Raises
     ------
     TypeError, ValueError
-        If it is no number, below zero, or more than a clock can count.
+        If it is not a number, is below zero, or is more than a clock can count.
     """
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise TypeError(f"{name} must be a number of seconds, but is {shown(value)}.")
@@ -215,7 +215,7 @@ def one_of(name: str, value: Any, choices: Collection[str]) -> str:
     Raises
     ------
     TypeError, ValueError
-        If it is no text, or none of the words.
+        If it is not a string, or not one of the words.
     """
     if text(name, value).lower() not in choices:
         raise ValueError(f"{name} must be one of {', '.join(choices)}, but is {shown(value)}.")
@@ -264,7 +264,7 @@ def node_name(hostname: Any) -> str:
     Raises
     ------
     TypeError, ValueError
-        If it is no text, or none that a file can be named after.
+        If it is not a string, or not one that a file can be named after.
     """
     name = text("hostname", hostname)
     if not name.strip() or set(name) & set("/\\"):
@@ -294,7 +294,7 @@ def path(name: str, value: Any) -> Path:
     Raises
     ------
     TypeError, ValueError
-        If it is no path, an empty one, or one with the home folder of an unknown user.
+        If it is not a path, is empty, or names the home folder of an unknown user.
     """
     if not isinstance(value, str | os.PathLike) or not isinstance(os.fspath(value), str):
         raise TypeError(f"{name} must be a path, but is {shown(value)}.")

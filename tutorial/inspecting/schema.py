@@ -244,7 +244,7 @@ def _required(source: Source) -> list[str]:
 
 
 def _is_wrong(source: Source, name: str) -> bool:
-    """Return whether a column has not the sort of type that Celery gives it."""
+    """Return whether a column lacks the sort of type that Celery gives it."""
     kind = source.tasks.columns[name].type
     if source.tasks.of_django:
         return False

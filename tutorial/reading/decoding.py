@@ -23,7 +23,7 @@ from kombu.utils.json import object_hook
 from tutorial.reading.moments import UTC, to_utc
 from tutorial.reading.pickles import read_pickle
 
-# The states in the order of a task's life; a state of somebody's own comes after them.
+# The states in the order of a task's life; a custom state comes after them.
 LIFE = ["PENDING", "RECEIVED", "STARTED", "RETRY", "SUCCESS", "FAILURE", "REVOKED"]
 
 PICKLE = b"\x80"  # the first byte of a pickle, since protocol 2; the second one is the protocol

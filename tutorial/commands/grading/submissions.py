@@ -101,7 +101,7 @@ def read(file: Path, assignment: str, released: Sequence[NotebookNode]) -> Noteb
     Raises
     ------
     CannotBeGraded
-        If it is no notebook, or not of this assignment.
+        If it is not a notebook, or not one of this assignment.
     """
     name = repr(file.name)
     try:
