@@ -53,7 +53,7 @@ class Outcome:
 
 
 def run(notebook: str, answers: Mapping[int, Answers], home: Path) -> dict[str, list[Outcome]]:
-    """Return for each exercise what the check says to no answer, to the answers, to the solution.
+    """Return, for each exercise, what the check says to no answer, to the answers, to the solution.
 
     The first outcome is that of the notebook as learners get it.
     """

@@ -155,7 +155,7 @@ def exercise_4(where_is: Callable[[str, sa.Engine, sa.Engine], str]) -> str:
 
 
 def _tasks(databases: Scratch) -> dict[str, tuple[str, str]]:
-    """Fill the databases; return for each description the task's id and where it is."""
+    """Fill the databases; return, for each description, the task's id and where it is."""
     never_sent = str(uuid.uuid4())
     # Messages name other tasks too, as those of a chain do.
     waiting = databases.send(add, (2, 3), root_id=never_sent)

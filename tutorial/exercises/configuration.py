@@ -121,7 +121,7 @@ def exercise_3(where_are_results: Callable[[Celery], str]) -> str:
 
 
 def _apps() -> dict[str, tuple[Celery, str]]:
-    """Make apps; return for each description the app, and where its results go."""
+    """Make apps; return, for each description, the app, and where its results go."""
 
     def app(backend: object = None) -> Celery:
         return Celery("check", backend=backend, set_as_current=False)

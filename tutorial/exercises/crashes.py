@@ -39,7 +39,7 @@ def exercise_1(diagnose: Callable[[str, sa.Engine, sa.Engine], str]) -> str:
 
 
 def _diagnoses(databases: Scratch, alive: str) -> dict[str, tuple[str, str]]:
-    """Fill the databases; return for each description the task's id and the right word."""
+    """Fill the databases; return, for each description, the task's id and the right word."""
     return {
         "a task that no worker has received": (databases.send(add, (2, 3)), "waiting"),
         "a task that a dead worker had begun": (
@@ -120,8 +120,8 @@ def _a_worker_that_lives(databases: Scratch) -> Iterator[str]:
 def _tasks(databases: Scratch, alive: str) -> dict[str, tuple[str, bool, bool]]:
     """Fill the databases.
 
-    Return for each description the task's id, whether it comes back, and whether it is a lost task
-    that must be left alone.
+    Return, for each description, the task's id, whether it comes back, and whether it is a lost
+    task that must be left alone.
     """
     received = partial(_received, databases)
 

@@ -161,7 +161,7 @@ def exercise_3(query: str) -> str:
 
 
 def _states(databases: Scratch) -> dict[str, tuple[str, bool]]:
-    """Fill the database; return for each description the task's id and whether its row stays."""
+    """Fill the database; return, for each description, the task's id and whether its row stays."""
 
     def store(result: Any, status: str) -> str:
         return databases.store(nap, [1], result, status=status)
@@ -277,7 +277,7 @@ def _rows_that_come_of_age(databases: Scratch) -> Iterator[None]:
 
 
 def _ages(databases: Scratch) -> dict[str, tuple[str, bool]]:
-    """Fill the database; return for each description the task's id and whether it is old."""
+    """Fill the database; return, for each description, the task's id and whether it is old."""
     results = {
         "a result that is a day and two minutes old": (
             databases.store(add, [2, 3], {"total": 5}),

@@ -167,7 +167,7 @@ def exercise_3(failed: Callable[[sa.Engine], list[str]]) -> str:
 
 
 def _failures(databases: Scratch) -> dict[str, tuple[str, bool]]:
-    """Fill the database; return for each description the task's id and whether it counts."""
+    """Fill the database; return, for each description, the task's id and whether it counts."""
 
     def store(args: list[Any], result: Any, status: str) -> str:
         return databases.store(divide, args, result, status=status)

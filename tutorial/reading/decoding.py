@@ -222,7 +222,7 @@ class Json:
             return raw, False
 
     def missing(self) -> np.ndarray:
-        """Return for each row whether nothing is stored there."""
+        """Return, for each row, whether nothing is stored there."""
         return np.concatenate([np.empty(0, bool), *self.nulls])
 
     def restore(self, rows: list[int]) -> None:
