@@ -579,7 +579,7 @@ def test_the_command_is_interrupted() -> None:
     few(
         (["mysql+pymysql://u:Geheim@123@h/x"], "must be escaped: write @ as %40"),
         (["nothing.db"], "There is no file nothing.db: give a database URL, or the path of"),
-        (["tests"], "tests is a folder: give a database URL, or the path of an SQLite file"),
+        (["tests"], "tests is a folder: give a database URL, or the path of a SQLite file"),
         (["sqlite://"], "names a database in memory"),
         (["tests", "--html", "/nowhere/x.html"], "cannot be written: its folder does not exist"),
         (["sqlite:////nowhere/x.db"], "There is no file /nowhere/x.db"),

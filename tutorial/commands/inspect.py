@@ -80,7 +80,7 @@ def _file(path: Path) -> Path:
     if path.is_file():
         return path
     wrong = f"{path} is a folder" if path.is_dir() else f"There is no file {path}"
-    raise ValueError(f"{wrong}: give a database URL, or the path of an SQLite file.")
+    raise ValueError(f"{wrong}: give a database URL, or the path of a SQLite file.")
 
 
 def _expires(text: str | None) -> dt.timedelta | None:
