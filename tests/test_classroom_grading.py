@@ -181,7 +181,7 @@ def test_all_submissions_get_what_they_deserve(tmp_path: Path) -> None:
 def test_the_heartbeat_of_a_kernel_ends_before_its_context(
     here: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Otherwise the context waits forever for a socket that the heartbeat has just opened."""
+    """Otherwise the context waits for ever for a socket that the heartbeat has just opened."""
     alive = []
 
     def destroy(context: zmq.Context, linger: int | None = None) -> None:

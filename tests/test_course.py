@@ -116,6 +116,16 @@ def test_spelling(tmp_path: Path) -> None:
     assert course_checks.spelling_complaints(texts, tmp_path) == []
 
 
+def test_for_ever_is_two_words() -> None:
+    """One spelling of the adverb, in all that a learner or a teacher reads."""
+    handed_out = sorted(NOTEBOOKS.glob("exercises/*.ipynb"))
+    notebooks = [*CHAPTERS, *EXERCISES, *map(Chapter.read, handed_out)]
+    texts = {chapter.path: chapter.prose + chapter.source for chapter in notebooks}
+    others = [*PAGES, *COURSE.glob("tutorial/**/*.py"), *COURSE.glob("tutorial/**/*.toml")]
+    texts |= {path: path.read_text(encoding="utf-8") for path in others}
+    assert [path for path, text in texts.items() if re.search(r"\bforever\b", text)] == []
+
+
 # The rules, on a good notebook and on bad ones
 
 NAME = "03-add"

@@ -35,7 +35,7 @@ class AlwaysEnds:
     """What nbclient's clients lack: to end, always, when a kernel has died.
 
     The heartbeat of a dead kernel opens a new socket every second. If it does so while nbclient
-    ends the context of its sockets, the context waits for this socket forever
+    ends the context of its sockets, the context waits for this socket for ever
     (https://github.com/jupyter/jupyter_client/issues/771), so the heartbeat has to end first.
     """
 
