@@ -204,10 +204,26 @@ def test_the_queries_of_the_runbook_run_as_the_analyst(place: Place) -> None:
     spoil(place)
     prose = "\n".join(cell.source for cell in nbformat.read(CHAPTER, as_version=4).cells)
     queries = re.findall(r"`(SELECT [^`]+ FROM celery_taskmeta[^`]*)`", prose)
-    assert len(queries) == 5
+    assert len(queries) == 4
     with place.analyst.connect() as connection:
         for query in queries:
             assert connection.execute(sa.text(query)).all()
+
+
+def test_the_runbook_counts_the_failures_of_the_last_hour_by_task(place: Place) -> None:
+    worker, chronic = place.app(), [f"chronic-{number}" for number in range(3)]
+    for task_id in chronic:
+        store(worker, task_id, ValueError("no"), "FAILURE", task="shop.chronic")
+    place.shift(-1.1, *chronic)
+    store(worker, "sudden", ValueError("no"), "FAILURE", task="shop.sudden")
+    prose = "\n".join(cell.source for cell in nbformat.read(CHAPTER, as_version=4).cells)
+    words = r"Begin the alarm's query with `([^`]+)` and end it with `([^`]+)`"
+    begin, end = re.findall(words, prose)[0]
+    dialect = place.analyst.dialect.name
+    alarm = alarms(dialect)["failures in the last hour"].removeprefix("SELECT count(*)")
+    with place.analyst.connect() as connection:
+        found = connection.execute(sa.text(f"{begin}{alarm} {end}")).all()
+    assert [tuple(row) for row in found] == [("shop.sudden", 1)]
 
 
 def test_alarms_use_the_indexes(home: Path) -> None:
