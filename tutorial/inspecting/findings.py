@@ -67,8 +67,13 @@ def findings(found: Iterable[tuple[str, str]]) -> list[Finding]:
     list of Finding
     """
     order = list(CHECKS)
-    made = [Finding(check, evidence=evidence, **CHECKS[check]) for check, evidence in found]
+    made = [_finding(check, evidence) for check, evidence in found]
     return sorted(made, key=lambda f: (SEVERITIES.index(f.severity), order.index(f.check)))
+
+
+def _finding(check: str, evidence: str) -> Finding:
+    texts = {name: text for name, text in CHECKS[check].items() if name != "word"}
+    return Finding(check, evidence=evidence, **texts)
 
 
 def number(count: int, word: str, words: str | None = None) -> str:
