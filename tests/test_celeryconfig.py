@@ -94,7 +94,7 @@ print([session.scalar(sa.text(f"PRAGMA {name}")) for name in ("journal_mode", "b
             "'MySQLdb' for 'mysql+mysqldb'",
         ),
         ("CELERY_RESULT_BACKEND", "redis://:secret@host", "which is not a SQL database: write db+"),
-        ("CELERY_RESULT_BACKEND", "db+nosuch://me:secret@host/x", "no database of the scheme"),
+        ("CELERY_RESULT_BACKEND", "db+nosuch://me:secret@host/x", "no database with the scheme"),
     ),
 )
 def test_sending_a_task_with_a_bad_url_ends_in_one_sentence(

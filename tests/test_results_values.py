@@ -672,6 +672,15 @@ def test_silent_server_has_a_limit_that_the_user_can_set(scheme: str) -> None:
             load_results(patient)
 
 
+def test_a_certificate_that_is_missing_is_one_sentence() -> None:
+    engine = make_engine("mysql+pymysql://u:secret@127.0.0.1:1/x?ssl_ca=/no/such.pem")
+    with pytest.raises(
+        ConnectionError, match=r"such\.pem cannot be read: .*No such file"
+    ) as raised:
+        load_results(engine)
+    assert "secret" not in str(raised.value)
+
+
 @pytest.mark.parametrize("reader", ["watch", "as_completed", "load_workflows", "payloads"])
 def test_every_reader_gives_a_silent_server_up(
     reader: str, monkeypatch: pytest.MonkeyPatch

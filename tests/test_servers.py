@@ -491,6 +491,46 @@ def test_a_named_server_that_does_not_answer(
     assert "secret" not in str(raised.value)
 
 
+@pytest.mark.parametrize(
+    ("kind", "url", "sentence"),
+    [
+        *[
+            (kind, url, sentence)
+            for kind, form in [
+                ("postgresql", "postgresql+psycopg://u:{}@h/x"),
+                ("mariadb", "mysql+pymysql://u:{}@h/x"),
+                ("redis", "redis://:{}@h/0"),
+                ("rabbitmq", "amqp://u:{}@h//"),
+            ]
+            for url, sentence in [
+                *((form.format(f"Ge{mark}heim"), "must be escaped") for mark in "@#/?"),
+                (form.format("Geheim").replace("@h", "@h:99999"), "cannot be read"),
+                ("nosuch://u:Geheim@h", "'nosuch'"),
+                (" ", "is blank"),
+            ]
+        ],
+        ("postgresql", "Geheim", "cannot be read"),
+        ("redis", "Geheim", "is not a URL"),
+        ("postgresql", "sqlite:////x.db", "not one of PostgreSQL's: write postgresql.psycopg://u"),
+        ("postgresql", "mysql+pymysql://u:Geheim@h/x", "not one of PostgreSQL's"),
+        ("mariadb", "postgresql+psycopg://u:Geheim@h/x", "not one of MariaDB's: write mysql.pymy"),
+        ("redis", "amqp://u:Geheim@h//", "not one of Redis's: write redis://"),
+        ("rabbitmq", "redis://:Geheim@h/0", "not one of RabbitMQ's: write amqp://"),
+        ("rabbitmq", "sqla+sqlite:////x.db", "not one of RabbitMQ's"),
+    ],
+)
+def test_a_variable_that_names_no_such_server_is_one_sentence(
+    kind: str, url: str, sentence: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(VARIABLES[kind], url)
+    with pytest.raises(ServerError, match=sentence) as raised:
+        Server(kind)
+    said = str(raised.value)
+    assert said.startswith(VARIABLES[kind])
+    assert "Ge" not in said and "heim" not in said
+    assert "\n" not in said
+
+
 def test_a_program_that_does_not_start(tmp_path: Path) -> None:
     program = tmp_path / "redis-server"
     program.write_text("#!/bin/sh\necho no room on the disk\nexit 1\n")

@@ -504,6 +504,14 @@ UNREACHABLE = few(
         "tutorial.backend:EngineBackend+postgresql+psycopg://u@127.0.0.1:1/x?sslpassword=secret",
         "The result backend at postgresql+psycopg://u@127.0.0.1:1/x cannot",
     ),
+    # Whatever a driver or a transport raises
+    ("CELERY_BROKER_URL", "redis://:secret@127.0.0.1:1/abc", "The broker at redis://:**@127.0.0.1"),
+    ("CELERY_BROKER_URL", "sentinel://:secret@127.0.0.1:1", "The broker at sentinel://:**@127"),
+    (
+        "CELERY_RESULT_BACKEND",
+        "db+mysql+pymysql://u:secret@127.0.0.1:1/x?ssl_ca=/no/such.pem",
+        "The result backend at mysql+pymysql://u:***@127.0.0.1:1/x cannot",
+    ),
 )
 
 

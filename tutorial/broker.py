@@ -11,7 +11,8 @@ from typing import Any
 import sqlalchemy as sa
 from celery.exceptions import ImproperlyConfigured
 from celery.signals import worker_init
-from kombu.transport import TRANSPORT_ALIASES, sqlalchemy
+from kombu import Connection
+from kombu.transport import TRANSPORT_ALIASES, get_transport_cls, sqlalchemy
 from kombu.utils.url import parse_url
 from sqlalchemy.schema import CreateTable
 
@@ -322,6 +323,19 @@ def _check_server(url: str) -> None:
         raise ImproperlyConfigured(
             "The URL cannot be read: its form is amqp://user:password@host:port//, with the user "
             "name and the password escaped (@ as %40)."
+        ) from None
+    try:
+        get_transport_cls(transport)
+        Connection(url)  # which connects to nothing yet
+    except ImportError as error:
+        raise ImproperlyConfigured(
+            f"The package {error.name!r} for {scheme(url)} is not installed: install it, or use "
+            "amqp, redis or sqla+sqlite."
+        ) from None
+    except TypeError:
+        raise ImproperlyConfigured(
+            "The URL has an option that kombu does not know: remove what is wrong after the "
+            "question mark."
         ) from None
 
 

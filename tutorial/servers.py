@@ -10,10 +10,13 @@ from types import TracebackType
 from typing import Self
 
 import sqlalchemy as sa
+from celery.exceptions import ImproperlyConfigured
 
+from tutorial.broker import check_broker_url
 from tutorial.checks.arguments import one_of, path, shown, text, truth
 from tutorial.processes.child import Child
-from tutorial.processes.kinds import NAMES, VARIABLES, find_program, missing
+from tutorial.processes.kinds import NAMES, SCHEMES, VARIABLES, find_program, missing
+from tutorial.urls import scheme, usable_url
 
 
 class ServerMissing(RuntimeError):
@@ -66,6 +69,8 @@ class Server:
             raise ServerMissing(f"{NAMES[self.kind]} needs its program.")
         elif not os.environ.get(VARIABLES[self.kind]):
             raise ServerMissing(f"{VARIABLES[self.kind]} names no server.")
+        else:
+            _check_url(self.kind)
         if not isinstance(host, str) or not text("host", host).strip():
             raise TypeError(f"host must be an address of this machine, but is {shown(host)}.")
         self._unanswered = 0  # orders
@@ -208,3 +213,24 @@ def _server(kind: str, private: bool, host: str) -> Server:
     if not private and os.environ.get(VARIABLES[kind]):
         return Server(kind)
     return Server(kind, find_program(kind), host)
+
+
+def _check_url(kind: str) -> None:
+    """Refuse a URL in the environment that cannot be that of such a server."""
+    variable = VARIABLES[kind]
+    url = os.environ[variable]
+    try:
+        if kind in ("redis", "rabbitmq"):
+            check_broker_url(variable, url)
+        else:
+            usable_url(url)
+    except ImproperlyConfigured as error:
+        sentence = str(error)
+        raise ServerError(
+            sentence if sentence.startswith(variable) else f"{variable}: {sentence}"
+        ) from None
+    if url.partition(":")[0].partition("+")[0] not in SCHEMES[kind]:
+        raise ServerError(
+            f"{variable} has {scheme(url)}, which is not one of {NAMES[kind]}'s: write "
+            f"{SCHEMES[kind][0]}://user:password@host."
+        )

@@ -111,6 +111,10 @@ def usable_url(url: sa.URL | str) -> sa.URL:
     """
     if isinstance(url, str):
         check_text(url)
+        if url.startswith("db+"):
+            raise ImproperlyConfigured(
+                "The URL begins with db+, which is for Celery's result_backend alone: remove it."
+            )
     try:
         read = sa.make_url(url)
         dialect = read.get_dialect()
@@ -134,6 +138,11 @@ def usable_url(url: sa.URL | str) -> sa.URL:
             "its form is dialect+driver://user:password@host:port/name, with the user name and "
             "the password escaped (@ as %40)."
         ) from None
+    if dialect.is_async:
+        raise ImproperlyConfigured(
+            f"The driver of {read.drivername!r} needs async code, which Celery's backend is not: "
+            "use sqlite, postgresql+psycopg or mysql+pymysql."
+        )
     if read.get_backend_name() == "sqlite" and (read.host or read.username or read.port):
         raise ImproperlyConfigured(
             "The URL of a SQLite file has three slashes before the path, and four before an "
@@ -161,6 +170,9 @@ def _takes_options(url: sa.URL, dialect: Any, driver: Any) -> bool:
         with suppress(ImportError):
             _check_names(driver, options)
         inspect.signature(driver.connect).bind(*positional, **options)
+        if dialect.driver == "pymysql":  # it looks at their values, and does not connect
+            with suppress(OSError):  # a certificate may be missing on this machine alone
+                driver.connect(*positional, **options, defer_connect=True)
     except (sa.exc.ArgumentError, sa.exc.SAWarning, ValueError, TypeError, AttributeError):
         return False
     return True

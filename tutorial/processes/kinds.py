@@ -23,6 +23,13 @@ NAMES = {
     "rabbitmq": "RabbitMQ",
     "flower": "Flower",
 }
+# The schemes of their URLs; the first one is the example.
+SCHEMES = {
+    "postgresql": ("postgresql+psycopg", "postgresql"),
+    "mariadb": ("mysql+pymysql", "mysql", "mariadb"),
+    "redis": ("redis", "rediss"),
+    "rabbitmq": ("amqp", "amqps", "pyamqp"),
+}
 # Valkey is Redis by another name: a fork of it, under a free license.
 PROGRAMS = {
     "postgresql": ["postgres"],

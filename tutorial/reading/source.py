@@ -171,6 +171,8 @@ def explained(url: sa.URL) -> Iterator[None]:
     """
     try:
         yield
+    except FileNotFoundError as error:  # a certificate that the URL names
+        raise ConnectionError(f"The database {url} cannot be read: {explain(error)}.") from error
     except sa.exc.DBAPIError as error:
         reason = _sqlite_reason(url, error) or explain(error)
         raise ConnectionError(f"The database {url} cannot be read: {reason}.") from error
