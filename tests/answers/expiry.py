@@ -107,13 +107,13 @@ ANSWERS = {
                 "custom state LOADING: the query does not find it, but no c"
             ),
             f"query = \"{BY_STATUS} NOT IN ('SUCCESS', 'FAILURE')\"": (
-                "the state REVOKED: the query finds it, but a clean-up d"
+                "the state REVOKED: the query finds it, but a clean-up w"
             ),
             f"query = {QUERY.replace('IS NULL', 'IS NOT NULL')!r}": (
                 "the state STARTED: the query does not find it, but no c"
             ),
             f"query = {QUERY.partition(' WHERE')[0]!r}": (
-                "the state SUCCESS: the query finds it, but a clean-up d"
+                "the state SUCCESS: the query finds it, but a clean-up w"
             ),
             f"query = {QUERY.replace('task_id', '*')!r}": ("columns: expected only task_id."),
             f"query = {QUERY.replace('task_id', 'id')!r}": (
