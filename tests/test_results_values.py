@@ -461,6 +461,26 @@ def test_table_in_another_schema_is_named(engine: sa.Engine) -> None:
         run(engine, "DROP SCHEMA elsewhere CASCADE")
 
 
+@pytest.mark.parametrize(
+    "name", ["50%", "%(x)s", 'a"b', "a`b", "a:b", "a'b", "a\\b", "ümläut", "select"]
+)
+def test_a_table_of_whatever_name_is_read(engine: sa.Engine, url: sa.URL, name: str) -> None:
+    app = make_app(url.render_as_string(hide_password=False))
+    store(app, "one", 5)
+    quoted = engine.dialect.identifier_preparer.quote(name)
+    if "%%" in quoted:  # for a driver's placeholders
+        quoted = quoted.replace("%%", "%")
+    quoted = quoted.replace(":", r"\:")
+    run(engine, f"ALTER TABLE celery_taskmeta RENAME TO {quoted}")
+    try:
+        assert list(load_results(engine, table=name)["task_id"]) == ["one"]
+        assert count_results(engine, table=name, since="2026-01-01").sum() == 1
+        assert len(list(as_completed(app.AsyncResult("one"), engine, table=name))) == 1
+        assert inspect(engine, table=name, progress=False).unchecked == []
+    finally:
+        run(engine, f"DROP TABLE {quoted}")
+
+
 def test_a_table_like_celerys_is_named_before_those_of_others(
     engine: sa.Engine, url: sa.URL
 ) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from tutorial.database import explain
-from tutorial.reading.source import sqlite_file
+from tutorial.reading.source import postgresql_name, sqlite_file
 from tutorial.reading.table import Table
 from tutorial.urls import address
 
@@ -147,8 +147,8 @@ class Source:
         return {"schema": schema, "name": table.name}
 
     def full_name(self) -> str:
-        """Return the table's name as SQL spells it."""
-        return self.connection.dialect.identifier_preparer.format_table(self.tasks.table)
+        """Return the table's name as PostgreSQL reads it in a value."""
+        return postgresql_name(self.tasks.table)
 
 
 def now() -> dt.datetime:

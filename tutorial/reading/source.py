@@ -11,11 +11,13 @@ from pathlib import Path
 from typing import Any, Self
 
 import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql
 
 from tutorial import tables
 from tutorial.database import BUSY_TIMEOUT, explain, limit_connecting
 from tutorial.workspace import JOURNALS
 
+SOME = 3  # tables that an error names
 LOOK = 0.2  # seconds for which SQLite itself waits for a locked file
 # Tables that Celery and kombu make when they first store something.
 MADE_LATER = (tables.TASK_TABLE, tables.GROUP_TABLE, tables.QUEUE_TABLE, tables.MESSAGE_TABLE)
@@ -209,9 +211,10 @@ def find_columns(
     if elsewhere:
         hint = f", but one in the schema {elsewhere[0]!r}: pass schema={elsewhere[0]!r}."
     if ours:
+        names = ", ".join(ours[:SOME]) + ", ..." * (len(ours) > SOME)
         verb = "look" if len(ours) > 1 else "looks"
         also = f" There is{hint.removeprefix(', but')}" if hint else ""
-        hint = f", but {', '.join(ours)} {verb} like Celery's: pass table={ours[0]!r}.{also}"
+        hint = f", but {names} {verb} like Celery's: pass table={ours[0]!r}.{also}"
     if elsewhere or table not in MADE_LATER or schema is not None:
         there = " there" * bool(elsewhere and not ours)
         raise ValueError(f"The database {url} has no table {full}{there}{hint or '.'}")
@@ -305,12 +308,28 @@ def _readable(
 
     Whoever may read nothing of a table is told so by the query, and not here.
     """
-    full = connection.dialect.identifier_preparer.format_table(sa.table(table, schema=schema))
+    full = postgresql_name(sa.table(table, schema=schema))
     names = set(connection.scalars(READABLE, {"table": full}))
     secret = [column["name"] for column in columns if column["name"] not in names]
     if names and secret:
         _warn_of_rights(f"The right to SELECT is missing for {', '.join(secret)}", full)
     return [column for column in columns if column["name"] in names] or columns
+
+
+def postgresql_name(table: sa.TableClause) -> str:
+    """Return a table's name as PostgreSQL reads it in a value.
+
+    Parameters
+    ----------
+    table : sqlalchemy.TableClause
+
+    Returns
+    -------
+    str
+        With quotes where they are needed. The preparer of an engine would also double each %.
+    """
+    dialect = postgresql.dialect(paramstyle="named")
+    return dialect.identifier_preparer.format_table(table)
 
 
 def _warn_of_rights(what: str, table: str) -> None:

@@ -23,6 +23,7 @@ from tutorial.reading.source import (
     connect,
     find_columns,
     is_missing,
+    postgresql_name,
     read_only,
     sqlite_file,
     warn_of_missing_file,
@@ -329,7 +330,7 @@ class Table:
             return False
         time = self.columns.get("date_done")
         with connect(self.engine, self.url) as connection:
-            full = connection.dialect.identifier_preparer.format_table(self.table)
+            full = postgresql_name(self.table)
             if not connection.scalar(PLAIN, {"table": full}):
                 return False
             if time is None or not isinstance(time.type, sa.DateTime):
@@ -346,7 +347,7 @@ class Table:
         with connect(self.engine, self.url) as connection:
             info = connection.connection.driver_connection.info  # type: ignore[union-attr]
             conninfo = f"{info.dsn} password={_for_libpq(info.password)}"
-            full = connection.dialect.identifier_preparer.format_table(self.table)
+            full = postgresql_name(self.table)
             same = SAME.replace(":table", _for_sql(full))
             expected = connection.scalar(sa.text(same.replace(":", r"\:")))
         columns = [self._as_it_is(name).label(f"stored_{i}") for i, name in enumerate(names)]
