@@ -140,7 +140,7 @@ def usable_url(url: sa.URL | str) -> sa.URL:
         ) from None
     if dialect.is_async:
         raise ImproperlyConfigured(
-            f"The driver of {read.drivername!r} needs async code, which Celery's backend is not: "
+            f"The driver of {read.drivername!r} needs async code, but Celery's backend has none: "
             "use sqlite, postgresql+psycopg or mysql+pymysql."
         )
     if read.get_backend_name() == "sqlite" and (read.host or read.username or read.port):
