@@ -149,12 +149,12 @@ ANSWERS = {
             ),
             ARCHIVE.replace("decode=False", "decode=True"): "raised Arrow",
             ARCHIVE.replace("days=1", "days=2"): ("and two minutes old: the file lacks it."),
-            ARCHIVE.replace("days=1", "hours=1"): ("but for two minutes: the file also holds it."),
+            ARCHIVE.replace("days=1", "hours=1"): ("short of a day old: the file also holds it."),
             ARCHIVE.replace("until", "status='SUCCESS', until"): (
                 "a failure that is two days old: the file lacks it."
             ),
             ARCHIVE.replace(" WHERE date_done < :limit", ""): (
-                "but for two minutes: the table has lost it."
+                "short of a day old: the table has lost it."
             ),
             ARCHIVE.replace("< :limit", "< :limit OR date_done IS NULL"): (
                 "a task that is running: the table has lost it."
