@@ -219,6 +219,8 @@ def test_a_table_that_refuses_new_results(what: str, tmp_path: Path) -> None:
         if what == "capital letters":
             with pytest.raises(BackendGetMetaError):
                 _ = app.AsyncResult("task-1").state
+        else:
+            assert app.AsyncResult("new").state == "PENDING"
         if what == "the end of the sequence":
             run(engine, "ALTER SEQUENCE task_id_sequence NO MAXVALUE")
             store(app, "new", 5)
@@ -242,6 +244,7 @@ def test_rows_that_were_restored_without_their_sequence(tmp_path: Path) -> None:
         run(engine, "CREATE SEQUENCE task_id_sequence")
         with pytest.raises(Exception, match="duplicate key value"):
             store(app, "new", 5)
+        assert app.AsyncResult("new").state == "PENDING"
         run(engine, "SELECT setval('task_id_sequence', (SELECT max(id) FROM celery_taskmeta))")
         store(app, "new", 5)
         assert app.AsyncResult("new").get(timeout=60) == 5
