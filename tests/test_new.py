@@ -184,8 +184,11 @@ def test_a_day_with_servers(project: Path, server: sa.Engine) -> None:
         with RunningWorker(project, run) as worker:
             assert run("-c", ADD) == "[2, 3, 4]\n"
             worker.kill()
-        with RunningWorker(project, run):
+        with RunningWorker(project, run) as worker:
+            run("-c", "from tasks import add; add.apply_async((1, 1), task_id='i' * 200)")
+            wait_for(lambda: b"too long" in worker.log.read_bytes())
             assert run("-c", ADD) == "[2, 3, 4]\n"
+            assert b"Retrying" not in worker.log.read_bytes()
         assert_alembic_leaves_celerys_tables_alone(project, run)
         if server.dialect.name == "postgresql":
             assert_roles_are_enough(project, server, redis.url)
@@ -243,16 +246,59 @@ def statements(file: Path) -> list[str]:
     return [statement.strip() for statement in text.split(";") if statement.strip()]
 
 
+STORED_AGAIN = """
+import retention, sqlalchemy as sa
+from database import engine
+
+def rows(before, old_rows=retention.old_rows):
+    for batch in old_rows(before):
+        with engine.begin() as connection:
+            again = "UPDATE celery_taskmeta SET date_done = '2999-01-01 00:00:00' WHERE id = 1"
+            connection.execute(sa.text(again))
+        yield batch
+
+retention.old_rows = rows
+print(retention.archive())
+"""
+
+
 def assert_results_and_retention(project: Path, run: Run, engine: sa.Engine) -> None:
     assert run("results.py").count("[2, 2]     {}       4") >= 2
+    group = "INSERT INTO celery_tasksetmeta (id, taskset_id, date_done) VALUES ({}, '{}', '{}')"
     with engine.begin() as connection:
         total = connection.scalar(sa.text("SELECT count(*) FROM celery_taskmeta"))
-        old = sa.text("UPDATE celery_taskmeta SET date_done = '2020-01-02 03:04:05' WHERE id <= 2")
+        old = sa.text("UPDATE celery_taskmeta SET date_done = '2020-01-02 03:04:05' WHERE id <= 3")
         connection.execute(old)
-    assert run("retention.py") == "2 results archived and deleted\n"
+        for number, (name, year) in enumerate([("old", 2020), ("new", 2999)], start=1):
+            date = f"{year}-01-02 03\\:04\\:05"
+            connection.execute(sa.text(group.format(number, name, date)))
+    assert run("-c", STORED_AGAIN) == "3\n"
     assert run("retention.py") == "0 results archived and deleted\n"
     (archive,) = project.glob("archive/*.jsonl")
-    assert len(archive.read_text().splitlines()) == 2
+    assert len(archive.read_text().splitlines()) == 3
     with engine.connect() as connection:
         assert connection.scalar(sa.text("SELECT count(*) FROM celery_taskmeta")) == total - 2
+        names = connection.scalars(sa.text("SELECT taskset_id FROM celery_tasksetmeta")).all()
+        assert names == ["new"]
     engine.dispose()
+
+
+RETRIES = """
+from celery.signals import celeryd_init
+from tasks import app
+print(app.backend.max_retries)
+celeryd_init.send(sender="worker", instance=None, conf=app.conf, options={})
+app._local.__dict__.clear()
+print(app.backend.max_retries)
+"""
+
+
+def test_a_worker_outlasts_a_failover_and_a_client_does_not_wait(project: Path) -> None:
+    client, worker = map(float, runner(project)("-c", RETRIES).split())
+    assert client <= 3
+    assert worker == 60
+
+
+def test_a_silent_redis_is_given_up(project: Path) -> None:
+    code = "from tasks import app; print(app.conf.broker_transport_options['socket_timeout'])"
+    assert runner(project, BROKER_URL="redis://127.0.0.1:1/0")("-c", code) == "10\n"

@@ -92,7 +92,8 @@ def load_results(
     timezone : str, optional
         The time zone in which ``date_done`` was written. By default UTC; on PostgreSQL the zone of
         the session, because PostgreSQL converts to that zone when Celery stores a result. Up to
-        5.3, Celery stored UTC on PostgreSQL too: pass "UTC" for such a table.
+        5.3, Celery stored UTC on PostgreSQL too: pass "UTC" for such a table. On SQLite and
+        MariaDB it is the app's ``timezone``; up to 5.4, Celery stored UTC there.
     table, schema : str, optional
         As in Celery's settings ``database_table_names`` and ``database_table_schemas``.
     progress : bool

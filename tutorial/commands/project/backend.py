@@ -4,6 +4,7 @@ from typing import Any
 
 from celery.backends.database import DatabaseBackend
 from database import engine
+from sqlalchemy.exc import DataError
 from sqlalchemy.orm import Session
 
 
@@ -21,6 +22,10 @@ class EngineBackend(DatabaseBackend):
         """Return a session of the project's engine."""
         (session_manager or self.session_manager).prepare_models(engine)
         return Session(engine)
+
+    def exception_safe_to_retry(self, exc: Exception) -> bool:
+        """Tell whether to try again: the database refuses a value that is too long every time."""
+        return super().exception_safe_to_retry(exc) and not isinstance(exc, DataError)
 
     def _decode_stored_result(self, payload: bytes | None) -> Any:
         # Celery's own method unpickles a value that is not JSON, and a pickle can run any code.

@@ -9,6 +9,8 @@ from database import HERE
 # environment variable BROKER_URL to a Redis or RabbitMQ server.
 broker_url = os.environ.get("BROKER_URL") or f"sqla+sqlite:///{HERE / 'data' / 'queue.db'}"
 broker_connection_retry_on_startup = True
+if broker_url.startswith("redis"):  # give up on one that accepts a connection and then is silent
+    broker_transport_options = {"socket_connect_timeout": 10, "socket_timeout": 10}
 
 # Store the task's name, arguments, worker and queue beside its result.
 result_extended = True

@@ -27,12 +27,19 @@ def old_rows(before: dt.datetime) -> Iterator[list[sa.RowMapping]]:
         yield list(rows)
 
 
-def delete(rows: list[sa.RowMapping]) -> None:
-    """Delete exactly these rows, and no other that has become old in the meantime."""
-    query = sa.text("DELETE FROM celery_taskmeta WHERE id IN :ids")
+def delete(rows: list[sa.RowMapping], before: dt.datetime) -> None:
+    """Delete exactly these rows, except those that were stored again in the meantime."""
+    query = sa.text("DELETE FROM celery_taskmeta WHERE id IN :ids AND date_done < :before")
+    ids = sa.bindparam("ids", [row["id"] for row in rows], expanding=True)
     with engine.begin() as connection:
-        ids = [row["id"] for row in rows]
-        connection.execute(query.bindparams(sa.bindparam("ids", ids, expanding=True)))
+        connection.execute(query.bindparams(ids, sa.bindparam("before", before, sa.DateTime)))
+
+
+def delete_groups(before: dt.datetime) -> None:
+    """Delete the groups that were saved before a moment: they are only lists of task ids."""
+    query = sa.text("DELETE FROM celery_tasksetmeta WHERE date_done < :before")
+    with engine.begin() as connection:
+        connection.execute(query.bindparams(sa.bindparam("before", before, sa.DateTime)))
 
 
 def as_json(value: Any) -> str:
@@ -52,8 +59,9 @@ def archive(folder: Path = HERE / "archive", now: dt.datetime | None = None) -> 
         with (folder / f"{now:%Y-%m-%d}.jsonl").open("a", encoding="utf-8") as file:
             file.writelines(json.dumps(dict(row), default=as_json) + "\n" for row in rows)
             file.flush()
-        delete(rows)  # only after the file holds them: a crash in between leaves them in both
+        delete(rows, before)  # after the file holds them: a crash in between leaves them in both
         moved += len(rows)
+    delete_groups(before)
     return moved
 
 
