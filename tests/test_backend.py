@@ -301,6 +301,19 @@ def test_reading_never_unpickles(engine: sa.Engine, tmp_path: Path) -> None:
     assert (tmp_path / "code has run").exists()
 
 
+@pytest.mark.parametrize(
+    "stored", [pickle.dumps(print), b"[" * 100_000, b"NaN", b'"x"', b"", b"[5]"]
+)
+def test_children_that_cannot_be_read_hide_no_state(stored: bytes, tmp_path: Path) -> None:
+    engine = make_engine(sqlite_url(tmp_path / "results.db"))
+    app = Celery("children", backend=engine_backend(engine), set_as_current=False)
+    app.backend.store_result("one", 5, "SUCCESS")
+    with engine.begin() as connection:
+        connection.execute(sa.text("UPDATE celery_taskmeta SET children = :c"), {"c": stored})
+    task = app.AsyncResult("one")
+    assert (task.state, task.get(timeout=60), task.children) == ("SUCCESS", 5, None)
+
+
 @pytest.mark.parametrize("column", ["children", "stamps", "worker"])
 def test_a_table_that_lacks_a_column_is_read_and_written_without_it(
     column: str, engine: sa.Engine, caplog: pytest.LogCaptureFixture

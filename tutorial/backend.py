@@ -11,6 +11,7 @@ from weakref import WeakValueDictionary
 import sqlalchemy as sa
 from celery import Celery, states
 from celery.exceptions import ImproperlyConfigured, TimeoutError
+from celery.result import result_from_tuple
 from celery.utils.imports import symbol_by_name
 from celery.utils.log import get_logger
 from kombu.exceptions import ContentDisallowed, DecodeError
@@ -354,9 +355,16 @@ class EngineBackend(StoringBackend):
 
     def _get_task_meta_for(self, task_id: str) -> Any:
         try:
-            return super()._get_task_meta_for(task_id)
+            meta = super()._get_task_meta_for(task_id)
         except (DecodeError, ContentDisallowed):
-            return self.meta_from_decoded(self._readable_meta(task_id))
+            meta = self.meta_from_decoded(self._readable_meta(task_id))
+        try:
+            for child in meta.get("children") or ():
+                result_from_tuple(child, self.app)
+        except Exception:  # whatever is in the table; Celery would report no state because of it
+            logger.warning("The children of task %s cannot be read.", task_id)
+            meta["children"] = None
+        return meta
 
     def _readable_meta(self, task_id: str) -> "_ReadableMeta":
         """Decode each column of a task alone, so that the others answer if one is unreadable."""
