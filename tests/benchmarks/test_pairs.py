@@ -1,7 +1,7 @@
 """How quick each pair of a queue and a result database is, with 1, 2, 4 and 8 worker processes.
 
 A few pairs by default, which shows that they work. All of them, printed and written to
-``notebooks/measured/pairs.csv``, which chapter 17 shows; a round takes about ten minutes::
+``notebooks/measured/pairs.csv``, which chapter 17 shows; a round takes a quarter of an hour::
 
     nice python tests/benchmarks/test_pairs.py --rounds 3
 
