@@ -72,6 +72,15 @@ def test_a_notebook_that_is_not_there(tmp_path: Path) -> None:
         execute_notebooks([tmp_path / "02-gone.ipynb"])
 
 
+@pytest.mark.parametrize("content", [b"# no notebook", b"\xff\xfe", b"[]", b""])
+def test_a_file_that_is_no_notebook(content: bytes, tmp_path: Path) -> None:
+    path = tmp_path / "02-text.ipynb"
+    path.write_bytes(content)
+    with pytest.raises(NotebookError, match=r"02-text\.ipynb cannot be read as a notebook\.$"):
+        execute_notebooks([path])
+    assert path.read_bytes() == content
+
+
 def test_a_cell_that_shall_fail_keeps_no_frames(tmp_path: Path) -> None:
     path = write(tmp_path, "1 / 0", tags=("raises-exception",))
     execute_notebooks([path])

@@ -594,6 +594,7 @@ def test_the_command_is_interrupted() -> None:
         (["tests"], "tests is a folder: give a database URL, or the path of a SQLite file"),
         (["sqlite://"], "names a database in memory"),
         (["tests", "--html", "/nowhere/x.html"], "cannot be written: its folder does not exist"),
+        (["tests", "--html", "tests"], "tests cannot be written: it is a folder"),
         (["sqlite:////nowhere/x.db"], "There is no file /nowhere/x.db"),
         (["sqlite:////x.db", "--expires", "soon"], "--expires takes a number of days, or never"),
     ),

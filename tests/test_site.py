@@ -268,6 +268,15 @@ def test_a_folder_with_something_else_is_left_alone(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["thesis.txt"]
 
 
+def test_what_is_no_folder_and_no_address_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "thesis.txt").write_text("ten years of work")
+    with pytest.raises(site.SiteProblem, match="is a file: name a new folder"):
+        site.run(tmp_path / "thesis.txt")
+    with pytest.raises(site.SiteProblem, match="'me/course' is not the address of a repository"):
+        site.run(tmp_path / "new", repository="me/course")
+    assert [path.name for path in tmp_path.iterdir()] == ["thesis.txt"]
+
+
 def test_git_ignores_the_website() -> None:
     lines = (COURSE / ".gitignore").read_text(encoding="utf-8").splitlines()
     assert f"/{site.SITE.relative_to(COURSE)}/" in lines

@@ -49,7 +49,10 @@ def execute_notebooks(paths: Iterable[Path] = (), fresh: bool = False) -> None:
         if not path.is_file():
             raise NotebookError(f"There is no notebook {path}.")
         before = path.read_bytes()
-        stored = canonical(nbformat.reads(before.decode(), as_version=4), path.stem)
+        try:
+            stored = canonical(nbformat.reads(before.decode(), as_version=4), path.stem)
+        except Exception as error:  # nbformat has many, and some files are no text
+            raise NotebookError(f"{path} cannot be read as a notebook.") from error
         notebook = canonical(_execute(stored, path), path.stem)
         if not fresh:
             _keep_equal_outputs(stored, notebook)

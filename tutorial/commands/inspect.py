@@ -39,6 +39,8 @@ def run(options: argparse.Namespace) -> int:
     """
     if options.html and not options.html.absolute().parent.is_dir():  # before it takes its time
         raise InspectProblem(f"{options.html} cannot be written: its folder does not exist.")
+    if options.html and options.html.is_dir():
+        raise InspectProblem(f"{options.html} cannot be written: it is a folder.")
     try:
         report = inspect(
             _engine(options.url),

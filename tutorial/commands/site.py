@@ -72,6 +72,12 @@ def run(folder: Path | None = None, repository: str = "", epub: bool = False) ->
         If the folder holds something else, or if Sphinx finds a fault such as a broken link.
     """
     target = (folder or SITE).resolve()
+    if repository and not repository.startswith("https://"):
+        raise SiteProblem(
+            f"{repository!r} is not the address of a repository: it begins with https://."
+        )
+    if target.is_file():
+        raise SiteProblem(f"{target} is a file: name a new folder.")
     if target.exists() and not (target / MARK).exists() and any(target.iterdir()):
         raise SiteProblem(f"{target} holds something other than a website: name a new folder.")
     with tempfile.TemporaryDirectory() as temporary:
