@@ -49,6 +49,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 130  # as a shell reports it
 
 
+def _refused(error: OSError) -> str:
+    """Say which file or folder the system refuses, and why."""
+    return f"{error.filename}: {error.strerror}."
+
+
 def _complain(sentence: str) -> int:
     print(sentence, file=sys.stderr)
     return 1
@@ -125,6 +130,8 @@ def _classroom(options: argparse.Namespace) -> int:
             classroom.build(options.folder)
     except classroom.ClassroomError as error:
         return _complain(str(error))
+    except OSError as error:
+        return _complain(_refused(error))
     return 0
 
 
@@ -153,6 +160,8 @@ def _site(options: argparse.Namespace) -> int:
         return site.run(options.folder, repository=options.repository, epub=options.epub)
     except site.SiteProblem as problem:
         return _complain(str(problem))
+    except OSError as error:
+        return _complain(_refused(error))
 
 
 def _slides(options: argparse.Namespace) -> int:
@@ -162,6 +171,8 @@ def _slides(options: argparse.Namespace) -> int:
         return slides.run(options.folder)
     except slides.SlidesProblem as problem:
         return _complain(str(problem))
+    except OSError as error:
+        return _complain(_refused(error))
 
 
 def _execute(options: argparse.Namespace) -> int:

@@ -80,6 +80,9 @@ def run(folder: Path | None = None, repository: str = "", epub: bool = False) ->
         raise SiteProblem(f"{target} is a file: name a new folder.")
     if target.exists() and not (target / MARK).exists() and any(target.iterdir()):
         raise SiteProblem(f"{target} holds something other than a website: name a new folder.")
+    if not target.exists():  # it is refused now, and not after a minute of work
+        target.mkdir(parents=True)
+        target.rmdir()
     with tempfile.TemporaryDirectory() as temporary:
         source, built = Path(temporary, "source"), Path(temporary, "built")
         # The pages about the package import it, and its workspace should not be the reader's.
