@@ -1,7 +1,8 @@
 """What a table of results costs: bytes, reads, the clean-up, and a partition dropped instead.
 
 A small table by default. The figures of chapter 17, printed and written to
-``notebooks/measured/capacity.csv``; a round takes ten minutes or more, and for a while 10 GB of the disk::
+``notebooks/measured/capacity.csv``; a round takes ten minutes or more, and for a while 10 GB of the
+disk::
 
     nice python tests/benchmarks/test_capacity.py --rounds 3
 
