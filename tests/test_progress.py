@@ -43,3 +43,14 @@ def test_without_a_workspace_it_ends_in_one_sentence(
     assert done.returncode == code or code is None
     assert sentence in done.stderr
     assert len(done.stderr.splitlines()) <= 1
+
+
+def test_to_list_the_exercises_needs_no_workspace(tmp_path: Path) -> None:
+    """An account for grading, for example, can read the course but not write to it."""
+    code = (
+        "from tutorial.commands.chapters import chapters\n"
+        "from tutorial.commands.progress import exercises\n"
+        "print(all(exercises(chapter.name) for chapter in chapters()))"
+    )
+    assert python(code, tmp_path / "workspace").stdout == "True\n"
+    assert not (tmp_path / "workspace").exists()
