@@ -2,6 +2,7 @@
 
 import os
 import pickle
+import socket
 import subprocess
 import sys
 import time
@@ -15,11 +16,12 @@ from uuid import uuid4
 import pytest
 import sqlalchemy as sa
 from celery import Celery
-from celery.exceptions import ImproperlyConfigured, TimeoutError
+from celery.exceptions import BackendGetMetaError, ImproperlyConfigured, TimeoutError
 from databases import DATABASES, empty_database, server_url
 from kombu.exceptions import DecodeError
 from processes import PATIENCE, few
 
+from tutorial import database
 from tutorial.backend import EngineBackend, engine_backend
 from tutorial.broker import BROKER_VARIABLE, broker_url
 from tutorial.database import RESULT_BACKEND_VARIABLE, make_engine, sqlite_url
@@ -278,6 +280,23 @@ def test_the_time_limit_is_the_clocks(engine: sa.Engine, monkeypatch: pytest.Mon
 
 
 # Reading
+
+
+def test_a_silent_database_ends_the_wait_and_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(database, "CONNECT_OPTIONS", {"pymysql": {"read_timeout": 1}})
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        place = f"127.0.0.1:{silent.getsockname()[1]}"
+        engine = make_engine(f"mysql+pymysql://u:secret@{place}/x")
+        app = Celery("silent", backend=engine_backend(engine), set_as_current=False)
+        app.conf.database_create_tables_at_setup = False
+        began = time.monotonic()
+        with pytest.raises(TimeoutError, match=f"has not answered in time: .*{place}"):
+            app.AsyncResult("one").get(timeout=0.5)
+        assert time.monotonic() - began < 8, "it was tried once"
+        with pytest.raises(BackendGetMetaError, match=f"cannot be read: .*{place}") as raised:
+            _ = app.AsyncResult("one").state
+        assert time.monotonic() - began < 30, "and not forty times"
+    assert "secret" not in str(raised.value)
 
 
 def test_reading_never_unpickles(engine: sa.Engine, tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """The result backend: Celery's own for SQL databases, over one engine that you made."""
 
+import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -10,7 +11,7 @@ from weakref import WeakValueDictionary
 
 import sqlalchemy as sa
 from celery import Celery, states
-from celery.exceptions import ImproperlyConfigured, TimeoutError
+from celery.exceptions import BackendGetMetaError, ImproperlyConfigured, TimeoutError
 from celery.result import result_from_tuple
 from celery.utils.imports import symbol_by_name
 from celery.utils.log import get_logger
@@ -19,11 +20,12 @@ from kombu.utils.encoding import ensure_bytes
 from sqlalchemy.exc import DatabaseError, DataError, IntegrityError
 from sqlalchemy.orm import Session, sessionmaker
 
-from tutorial.database import configure_engine, make_engine
+from tutorial.database import configure_engine, explain, make_engine
 from tutorial.reading.pickles import read_exception, read_pickle
-from tutorial.storing import StoringBackend
+from tutorial.storing import StoringBackend, tries_until
 from tutorial.tables import BLOB, LENGTH, MYSQL, id_as_text, refuses_value, storable_id
 
+SILENCE = 0.5  # seconds after which a server that refuses is held to be silent
 SHORTEST_NAP = 0.0005  # seconds between the first checks for a result
 PATIENCE = 0.05  # later a nap lasts this part of the time for which `get` has waited
 NEEDED = {"task_id", "status", "result", "date_done"}  # each Celery has made these columns
@@ -98,8 +100,20 @@ class EngineBackend(StoringBackend):
         -------
         sqlalchemy.orm.Session
         """
-        (session_manager or self.session_manager).prepare_models(self.engine)
+        self._prepare(session_manager or self.session_manager)
         return self._sessions()
+
+    def _prepare(self, manager: Any) -> None:
+        """Make sure that the tables exist."""
+        if not manager.prepared:
+            began = time.monotonic()
+            try:
+                self.engine.connect().close()
+            except DatabaseError:
+                # Celery tries ten more times, each of which takes as long with a silent server.
+                if time.monotonic() - began > SILENCE:
+                    raise
+        manager.prepare_models(self.engine)
 
     def wait_for(
         self,
@@ -135,7 +149,7 @@ class EngineBackend(StoringBackend):
         self._ensure_not_eager()
         started = time.monotonic()
         while True:
-            meta: dict[str, Any] = self.get_task_meta(task_id)
+            meta = self._meta_until(task_id, started + (math.inf if timeout is None else timeout))
             if meta["status"] in states.READY_STATES:
                 return meta
             if on_interval:
@@ -145,6 +159,18 @@ class EngineBackend(StoringBackend):
                 raise TimeoutError("The operation timed out.")
             nap = min(interval, max(SHORTEST_NAP, PATIENCE * waited))
             time.sleep(nap if timeout is None else min(nap, timeout - waited))
+
+    def _meta_until(self, task_id: str, deadline: float) -> dict[str, Any]:
+        try:
+            with tries_until(deadline):
+                meta: dict[str, Any] = self.get_task_meta(task_id)
+                return meta
+        except (DatabaseError, BackendGetMetaError) as error:
+            if time.monotonic() < deadline:
+                raise
+            raise TimeoutError(
+                f"The database has not answered in time: {explain(error)}"
+            ) from error
 
     def on_backend_retryable_error(self, exc: BaseException) -> None:
         """Give the next try a new connection, and make sure that the tables exist.
@@ -283,12 +309,14 @@ class EngineBackend(StoringBackend):
 
     def _run(self, work: Callable[[sa.Connection], T]) -> T:
         """Run one transaction; again if the table turns out to be an older one."""
-        self.session_manager.prepare_models(self.engine)
+        self._prepare(self.session_manager)
         while True:
             try:
                 with self.engine.begin() as connection:
                     return work(connection)
             except DatabaseError as error:
+                if error.statement is None:  # it cannot be reached
+                    raise
                 if not (self._do_without_sequence(error) or self._leave_out_missing_columns()):
                     raise
 

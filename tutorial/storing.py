@@ -5,9 +5,12 @@ column, or whose text the database does not allow, is refused every time. Celery
 treats both alike: it tries again, and then gives up.
 """
 
+import math
 import os
 import threading
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import partial
 from typing import Any
 
@@ -15,7 +18,7 @@ import sqlalchemy as sa
 from celery import current_task, states
 from celery.app.task import Context
 from celery.backends.database import RETRYABLE_DB_ERRORS, DatabaseBackend
-from celery.exceptions import BackendStoreError
+from celery.exceptions import BackendGetMetaError, BackendStoreError
 from celery.signals import worker_ready, worker_shutdown
 from celery.utils.log import get_logger
 
@@ -47,11 +50,36 @@ class StoringBackend(DatabaseBackend):
         if not super().exception_safe_to_retry(exc):
             return False
         _failed.errors.append(exc)
+        if time.monotonic() > getattr(_failed, "deadline", math.inf):
+            return False
         return not _is_refusal(_failed.errors)
 
     def _ensure_retryable(self, func: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
         _failed.errors = []
         return super()._ensure_retryable(func, *args, **kwargs)
+
+    def get_task_meta(self, task_id: str, cache: bool = True) -> Any:
+        """Return what is stored about a task, as Celery's backend does.
+
+        Parameters
+        ----------
+        task_id : str
+        cache : bool
+
+        Returns
+        -------
+        dict
+
+        Raises
+        ------
+        celery.exceptions.BackendGetMetaError
+            If the database is away for too long; it names the cause.
+        """
+        try:
+            return super().get_task_meta(task_id, cache)
+        except BackendGetMetaError:
+            cause = f"The state of the task cannot be read: {explain(_failed.errors[-1])}"
+        raise BackendGetMetaError(cause, task_id=id_as_text(task_id))
 
     def store_result(
         self,
@@ -149,6 +177,26 @@ class StoringBackend(DatabaseBackend):
             except (*RETRYABLE_DB_ERRORS, UnicodeEncodeError):
                 continue
         raise refused
+
+
+@contextmanager
+def tries_until(deadline: float) -> Iterator[None]:
+    """Let operations of this thread try no more after a moment; then they raise their last error.
+
+    Parameters
+    ----------
+    deadline : float
+        On the clock `time.monotonic`.
+
+    Yields
+    ------
+    None
+    """
+    _failed.deadline = deadline
+    try:
+        yield
+    finally:
+        del _failed.deadline
 
 
 def _is_refusal(errors: list[Exception]) -> bool:
