@@ -40,7 +40,7 @@ ANSWERS = {
             URL.replace("db+sqlite:///", ""): "Celery says: No module named",
             URL.replace("{home}/", ""): "The path 'files/answers.db' is relative",
             URL.replace("sqlite:///", "sqlite:/"): "it means a different file in each folder",
-            URL.replace(":///", "://"): "is relative: a worker elsewhere",
+            URL.replace(":///", "://"): "is relative: it means a different file",
             URL.replace("files/", ""): "The file is 'answers.db' in the folder",
             URL.replace("answers", "results"): "The file is 'results.db' in the folder 'files'",
             URL.replace('f"', '"'): "The path '{home}/files/answers.db' is relative",
