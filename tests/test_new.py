@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 from packaging.requirements import Requirement
-from processes import wait_for
+from processes import needs_fork, wait_for
 
 from tutorial.commands.new import TEMPLATE, NewProjectError, create
 from tutorial.servers import Server, missing
@@ -21,6 +21,18 @@ from tutorial.workspace import COURSE
 
 Run = Callable[..., str]
 ADD = "from tasks import add; print([add.delay(2, n).get(timeout=60) for n in range(3)])"
+OWNER = "from tasks import app; print(app.AsyncResult('none').state)"
+DEADLY = """
+
+app.conf.worker_lost_wait = 0.1
+
+
+@app.task(max_retries=0)
+def deadly() -> None:
+    import os
+
+    os.kill(os.getpid(), 9)
+"""
 
 
 @pytest.fixture
@@ -158,6 +170,16 @@ def test_a_day_with_files(project: Path) -> None:
     )
 
 
+@needs_fork
+def test_a_task_that_kills_its_process_fails_in_the_end(project: Path) -> None:
+    with (project / "tasks.py").open("a") as tasks:
+        tasks.write(DEADLY)
+    run = runner(project)
+    with RunningWorker(project, run):
+        ask = "from tasks import deadly; print(deadly.delay().get(timeout=60, propagate=False))"
+        assert "signal 9" in run("-c", ask)
+
+
 @pytest.fixture(params=["postgresql", "mariadb"])
 def server(request: pytest.FixtureRequest) -> Iterator[sa.Engine]:
     """Return an engine of an empty database whose sessions do not keep time in UTC."""
@@ -181,6 +203,8 @@ def test_a_day_with_servers(project: Path, server: sa.Engine) -> None:
         url = server.url.render_as_string(hide_password=False)
         run = runner(project, DATABASE_URL=url, BROKER_URL=redis.url)
         run("-m", "alembic", "upgrade", "head")
+        assert OWNER in (project / "README.md").read_text(encoding="utf-8")
+        assert run("-c", OWNER) == "PENDING\n"
         with RunningWorker(project, run) as worker:
             assert run("-c", ADD) == "[2, 3, 4]\n"
             worker.kill()

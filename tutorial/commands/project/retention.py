@@ -2,21 +2,22 @@
 
 import datetime as dt
 import json
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
-from celeryconfig import result_expires
 from database import HERE, engine
 
+KEEP = dt.timedelta(days=30)  # sql/dashboard.sql has an alarm a day later
 BATCH = 1_000  # rows in a transaction: short enough for the workers not to notice
 
 
 def old_rows(before: dt.datetime) -> Iterator[list[sa.RowMapping]]:
     """Yield the rows that were done before a moment, in batches; each must be deleted at once."""
     query = sa.text(
-        "SELECT * FROM celery_taskmeta WHERE date_done < :before ORDER BY id LIMIT :batch"
+        "SELECT * FROM celery_taskmeta WHERE date_done < :before ORDER BY date_done LIMIT :batch"
     ).columns(date_done=sa.DateTime)
     query = query.bindparams(sa.bindparam("before", type_=sa.DateTime), batch=BATCH)
     while True:
@@ -52,13 +53,14 @@ def as_json(value: Any) -> str:
 def archive(folder: Path = HERE / "archive", now: dt.datetime | None = None) -> int:
     """Move all results that have expired into a file of JSON lines; return their number."""
     now = now or dt.datetime.now(dt.UTC).replace(tzinfo=None)  # date_done is in UTC, without a zone
-    before = now - result_expires  # one moment, for all that follows
+    before = now - KEEP  # one moment, for all that follows
     folder.mkdir(parents=True, exist_ok=True)
     moved = 0
     for rows in old_rows(before):
         with (folder / f"{now:%Y-%m-%d}.jsonl").open("a", encoding="utf-8") as file:
             file.writelines(json.dumps(dict(row), default=as_json) + "\n" for row in rows)
             file.flush()
+            os.fsync(file.fileno())  # so that not even a power failure loses them
         delete(rows, before)  # after the file holds them: a crash in between leaves them in both
         moved += len(rows)
     delete_groups(before)

@@ -1,8 +1,7 @@
--- PostgreSQL: who may do what. Run once, as the owner of the database, when all tables exist:
--- "python -m alembic upgrade head" creates orders, and a first task, run as the owner, creates
--- Celery's tables.
---   psql "$ADMIN_URL" --set=ON_ERROR_STOP=1 --file=sql/roles.sql
--- ADMIN_URL is the owner's URL without +psycopg, which only SQLAlchemy understands.
+-- PostgreSQL: who may do what. Run once, when all tables exist (see README.md), as a superuser, or
+-- as the owner of the tables if that role also has CREATEROLE:
+--   psql "$ADMIN_URL" --single-transaction --set=ON_ERROR_STOP=1 --file=sql/roles.sql
+-- ADMIN_URL is a URL without +psycopg, which only SQLAlchemy understands.
 -- Then give each role a password: \password myproject_worker
 
 CREATE ROLE myproject_worker LOGIN;
