@@ -1,6 +1,7 @@
 """The recipes of chapter 17, as the tables' owner, beside workers, in a zone that is not UTC."""
 
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -13,10 +14,12 @@ import pandas as pd
 import pytest
 import sqlalchemy as sa
 from celery import Celery
+from celery.exceptions import BackendStoreError
 from processes import PATIENCE, environment, few, needs_fork, python, wait_for
 from test_expiry import writer
 
 from tutorial import servers
+from tutorial.inspection import inspect
 from tutorial.workspace import COURSE
 
 CHAPTER = nbformat.read(COURSE / "notebooks/17-capacity.ipynb", as_version=4)
@@ -178,6 +181,22 @@ def working(home: Path, backend: str) -> Iterator[subprocess.Popen[str]]:
                 work.kill()
 
 
+def test_a_split_can_leave_old_rows_behind(shop: Shop) -> None:
+    prose = "\n".join(cell.source for cell in CHAPTER.cells if cell.cell_type == "markdown")
+    (kept,) = re.findall("`(FROM unsplit WHERE .*?)`", prose)
+    days = ["current_date - 500", "current_date - 30", "NULL"]
+    for number, day in enumerate(days):
+        values = f"({-number - 1}, '{day}', 'STARTED', {day})"
+        shop.run(f"INSERT INTO celery_taskmeta (id, task_id, status, date_done) VALUES {values}")
+    split = [re.sub("FROM unsplit$", kept, statement) for statement in RECIPES["SPLIT"]]
+    shop.run(*(RECIPES[name] for name in ("ADD_DAYS", "DROP_DAYS")), *split)
+    ids = "SELECT task_id FROM {} ORDER BY id DESC"
+    assert shop.run(ids.format("celery_taskmeta")) == days[1:]
+    assert shop.run(ids.format("unsplit")) == days
+    parts = "SELECT count(*) FROM pg_inherits WHERE inhparent = 'celery_taskmeta'::regclass"
+    assert shop.run(parts) == [30 + 1 + 2 + 1], "a day each, and the default one"
+
+
 def test_a_task_moves_from_the_default_partition_to_the_day_of_the_session(shop: Shop) -> None:
     shop.split()
     where = "SELECT tableoid::regclass::text FROM celery_taskmeta WHERE task_id = 'new'"
@@ -187,6 +206,17 @@ def test_a_task_moves_from_the_default_partition_to_the_day_of_the_session(shop:
     app.backend.store_result("new", 5, "SUCCESS")
     assert shop.run(where) == shop.run("SELECT 'results_' || to_char(current_date, 'YYYYMMDD')")
     assert app.AsyncResult("new").get(timeout=PATIENCE) == 5
+
+
+def test_an_inspection_takes_a_split_table_for_granted(shop: Shop) -> None:
+    shop.split()
+    values = "SELECT n, 'new ' || n, 'SUCCESS', now() FROM generate_series(1, 10000) AS n"
+    shop.run(f"INSERT INTO celery_taskmeta (id, task_id, status, date_done) {values}")
+    engine = sa.create_engine(shop.address("analyst"))
+    report = inspect(engine, progress=False)
+    engine.dispose()
+    assert {each.check for each in report.findings} <= {"session-not-utc", "no-details"}
+    assert "MB" in report.summary["Size"]
 
 
 def test_a_right_to_single_columns_is_copied(shop: Shop) -> None:
@@ -218,6 +248,17 @@ def test_the_jobs_give_up_while_an_analyst_reads(shop: Shop) -> None:
         app.backend.store_result("meanwhile", 1, "SUCCESS")
         assert app.AsyncResult("meanwhile").state == "SUCCESS"
     engine.dispose()
+
+
+def test_a_split_table_that_is_published_refuses_updates(shop: Shop) -> None:
+    shop.split()
+    with connected(shop.url) as connection:
+        connection.execute(sa.text("CREATE PUBLICATION everything FOR ALL TABLES"))
+    app = shop.app("stock")
+    app.conf.result_backend_max_retries = 0
+    with pytest.raises(BackendStoreError) as refused:
+        app.backend.store_result("one", 1, "SUCCESS")
+    assert "does not have a replica identity" in str(refused.value.__cause__)
 
 
 def test_a_day_cannot_be_created_once_its_rows_are_in_the_default_partition(shop: Shop) -> None:

@@ -181,17 +181,29 @@ def check(source: Source, schema: Schema) -> Found:
 
 
 def _check_indexes(source: Source, indexes: list[Index], on_dates: bool) -> Found:
+    if not _is_split(source):
+        yield from _check_keys(source, indexes)
+    if not on_dates:
+        yield "no-date-index", f"The table has {_list(indexes)}."
+    for each in indexes:
+        if not each.valid:
+            yield "invalid-index", f"The index on ({', '.join(each.columns)}) is not valid."
+
+
+def _is_split(source: Source) -> bool:
+    """Tell whether the table has partitions, so that no index can keep an id alone unique."""
+    if source.kind != "postgresql":
+        return False
+    return source.scalar(KIND_OF_POSTGRESQL, table=source.full_name()) == "p"
+
+
+def _check_keys(source: Source, indexes: list[Index]) -> Found:
     key = source.tasks.columns.get("id")
     if key and not key.key and not any(each.unique and each.serves("id") for each in indexes):
         yield "no-primary-key", "The column id is not the primary key."
     unique = [each.columns for each in indexes if each.unique and each.serves("task_id")]
     if "task_id" in source.tasks.columns and ("task_id",) not in unique:
         yield "no-unique-index", f"The table has {_list(indexes)}."
-    if not on_dates:
-        yield "no-date-index", f"The table has {_list(indexes)}."
-    for each in indexes:
-        if not each.valid:
-            yield "invalid-index", f"The index on ({', '.join(each.columns)}) is not valid."
 
 
 def _list(indexes: list[Index]) -> str:

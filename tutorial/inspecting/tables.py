@@ -7,7 +7,9 @@ from tutorial.inspecting.source import NotChecked, Source
 from tutorial.reading.source import similar
 
 SIZE = {
-    "postgresql": "SELECT pg_total_relation_size(CAST(:table AS regclass))",
+    "postgresql": "SELECT coalesce(sum(pg_total_relation_size(relid)), "
+    "pg_total_relation_size(CAST(:table AS regclass))) "
+    "FROM pg_partition_tree(CAST(:table AS regclass))",  # which is empty without partitions
     "mysql": "SELECT data_length + index_length FROM information_schema.tables "
     "WHERE table_schema = coalesce(:schema, database()) AND table_name = :name",
     "sqlite": "SELECT page_count * page_size FROM pragma_page_count, pragma_page_size",
