@@ -408,6 +408,24 @@ def test_an_index_on_mariadb_lets_them_store(tmp_path: Path) -> None:
         engine.dispose()
 
 
+def test_an_index_on_mariadb_gives_up_while_a_transaction_is_open(tmp_path: Path) -> None:
+    """Every store waits behind it, for a day with MariaDB's default settings."""
+    text = next(cell.source for cell in CELLS if "CREATE INDEX CONCURRENTLY" in cell.source)
+    (limit,) = re.findall(r"^SET lock_wait_timeout = \d+;$", text, re.MULTILINE)
+    with live_database("mariadb", tmp_path) as (owner, worker):
+        engine = sa.create_engine(owner)
+        drop_index(engine)
+        with engine.connect() as reader, writer(worker):
+            reader.exec_driver_sql("SELECT count(*) FROM celery_taskmeta")
+            with (
+                engine.connect() as connection,
+                pytest.raises(sa.exc.OperationalError, match="Lock wait timeout"),
+            ):
+                connection.exec_driver_sql(limit)
+                connection.exec_driver_sql(create_index("mariadb"))
+        engine.dispose()
+
+
 def test_only_the_owner_may_create_an_index(tmp_path: Path) -> None:
     with live_database("postgresql", tmp_path) as (_, worker):
         engine = sa.create_engine(worker, isolation_level="AUTOCOMMIT")

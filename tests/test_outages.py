@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import time
@@ -12,9 +13,12 @@ from typing import Any
 import nbformat
 import pytest
 import sqlalchemy as sa
+from celery import Celery
 from kombu import Connection
 from kombu.exceptions import OperationalError
-from processes import needs_fork, python, survivors
+from processes import needs_fork, python, survivors, wait_for
+from redis import ConnectionError as RedisConnectionError
+from redis import Redis
 from sqlalchemy.orm import Session
 from test_storing import AWAY, needs_private_servers
 
@@ -278,3 +282,53 @@ def test_a_late_task_runs_again_while_it_runs_when_the_broker_restarts(
         node.start()
         assert client.communicate(timeout=200)[0] == "2\n"
     assert survivors(tmp_path) == []
+
+
+# A Redis that crashes
+
+
+@pytest.mark.parametrize(
+    ("settings", "end", "left"),
+    [
+        ("", signal.SIGKILL, 0),
+        ("", signal.SIGTERM, 1),
+        ("--appendonly yes", signal.SIGKILL, 1),
+    ],
+)
+def test_what_redis_keeps_of_a_queue(
+    settings: str, end: signal.Signals, left: int, tmp_path: Path
+) -> None:
+    """As chapter 13 says of its default settings, and of those that it recommends."""
+    program = shutil.which("redis-server")
+    if not program:
+        pytest.skip("Redis is not installed.")
+    port = free_port()
+    command = [program, "--port", str(port), "--bind", "127.0.0.1", *settings.split()]
+
+    def running() -> tuple[subprocess.Popen[bytes], Redis]:
+        server = subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.DEVNULL)
+        client = Redis(port=port)
+        wait_for(lambda: answers(client))
+        return server, client
+
+    def answers(client: Redis) -> bool:
+        try:
+            return bool(client.ping())
+        except RedisConnectionError:
+            return False
+
+    server, client = running()
+    try:
+        assert client.config_get("maxmemory-policy") == {"maxmemory-policy": "noeviction"}
+        with Celery("shop", broker=f"redis://127.0.0.1:{port}/0", set_as_current=False) as shop:
+            shop.send_task("add", (2, 3))
+        if settings:
+            time.sleep(2)  # it writes to the disk once per second
+        server.send_signal(end)
+        server.wait(timeout=60)
+        server, client = running()
+        assert client.llen("celery") == left
+    finally:
+        server.kill()
+        server.wait()
+        client.close()

@@ -29,6 +29,7 @@ from databases import empty_database
 from kombu import Connection
 from processes import PATIENCE, environment, needs_fork, processes, python, survivors, wait_for
 from stored_results import make_app, store
+from test_expiry import database
 
 from tutorial import servers
 from tutorial.broker import BROKER_VARIABLE, queue_engine
@@ -545,6 +546,40 @@ def test_a_worker_that_may_not_add_a_column_stores_nothing(tmp_path: Path) -> No
                 connection.exec_driver_sql(f"DROP OWNED BY {role}")
                 connection.exec_driver_sql(f"DROP ROLE {role}")
             owner.dispose()
+
+
+# The rights of a worker on MariaDB
+
+
+def test_the_rights_of_a_worker_on_mariadb_are_enough(tmp_path: Path) -> None:
+    prose = "\n".join(cell.source for cell in nbformat.read(CHAPTER, as_version=4).cells)
+    (grants,) = re.findall(r"```sql\n(.*?)```", prose, re.DOTALL)
+    with database("mariadb", tmp_path) as url:
+        make_app(url.render_as_string(hide_password=False)).backend.ResultSession().close()
+        role = f"worker_{uuid4().hex[:12]}"
+        admin = sa.create_engine(url, isolation_level="AUTOCOMMIT")
+        with admin.connect() as connection:
+            connection.exec_driver_sql(f"CREATE USER {role} IDENTIFIED BY 'secret'")
+            try:
+                for grant in grants.strip().split("\n"):
+                    ours = grant.replace("shop.", f"{url.database}.").replace("worker", role)
+                    connection.exec_driver_sql(ours)
+                worker_url = url.set(username=role, password="secret")
+                worker = make_app(worker_url.render_as_string(hide_password=False))
+                store(worker, "one", 5)
+                assert worker.AsyncResult("one").get(timeout=PATIENCE) == 5
+                worker.GroupResult("group", [worker.AsyncResult("one")]).save()
+                worker.backend.cleanup()
+                engine = sa.create_engine(worker_url)
+                with (
+                    engine.connect() as working,
+                    pytest.raises(sa.exc.OperationalError, match="command denied"),
+                ):
+                    working.exec_driver_sql(f"ALTER TABLE {TASK_TABLE} DROP COLUMN stamps")
+                engine.dispose()
+            finally:
+                connection.exec_driver_sql(f"DROP USER {role}")
+        admin.dispose()
 
 
 # Signed messages

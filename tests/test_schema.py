@@ -11,11 +11,12 @@ import pytest
 import sqlalchemy as sa
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
+from alembic.operations import Operations
 from celery.backends.database.models import ResultModelBase
 from old_tables import old_table
 from processes import PATIENCE, wait_for
 from stored_results import make_app, store
-from test_expiry import ids, live_database, writer
+from test_expiry import drop_index, has_index, ids, live_database, writer
 
 from tutorial.commands.chapters import NOTEBOOKS
 from tutorial.results import load_results
@@ -129,6 +130,20 @@ def test_an_index_that_was_interrupted_is_taken_for_a_good_one(tmp_path: Path) -
         assert not is_valid()
         run(owner, [f"DROP INDEX CONCURRENTLY {INDEX}", create])
         assert is_valid()
+
+
+def test_alembic_creates_an_index_concurrently(tmp_path: Path) -> None:
+    with live_database("postgresql", tmp_path) as (owner, worker):
+        engine = sa.create_engine(owner)
+        drop_index(engine)
+        with writer(worker), engine.connect() as connection:
+            context = MigrationContext.configure(connection)
+            # As an env.py does, in whose transaction PostgreSQL refuses CONCURRENTLY.
+            with context.begin_transaction(_per_migration=True), context.autocommit_block():
+                names = (INDEX, "celery_taskmeta", ["date_done"])
+                Operations(context).create_index(*names, postgresql_concurrently=True)
+        assert has_index(engine)
+        engine.dispose()
 
 
 def test_columns_of_mariadb_are_widened_while_a_worker_stores(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """Workers on real servers: killed, cut off, on several hosts, and yet every task has its result."""
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -10,6 +11,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from uuid import uuid4
 
+import nbformat
 import pytest
 import sqlalchemy as sa
 from celery import Celery
@@ -18,6 +20,7 @@ from stored_results import make_app
 
 from tutorial import servers
 from tutorial.broker import BROKER_VARIABLE
+from tutorial.commands.chapters import NOTEBOOKS
 from tutorial.database import RESULT_BACKEND_VARIABLE, make_engine
 from tutorial.servers import Server, ServerMissing
 
@@ -229,6 +232,59 @@ def test_killed_workers_lose_nothing_of_ten_thousand_tasks(kind: str, modules: P
     print(f"{finished} tasks done, {kills} workers killed, {lost} messages lost and sent again")
     assert finished == 10_000
     assert lost <= (kills if kind == "redis" else 0)
+
+
+EARLY = """
+import time
+from tutorial.tasks import app
+from tutorial.workspace import home
+
+app.conf.task_track_started = True
+
+@app.task
+def scale(x, *, factor):
+    while not (home() / "gate").exists():
+        time.sleep(0.01)
+    return x * factor
+"""
+LOST = """
+import time
+from early import scale
+from tutorial.database import make_engine
+from tutorial.results import load_results
+from tutorial.tasks import app
+from tutorial.worker import Worker
+from tutorial.workspace import home
+
+engine = make_engine()
+sent = scale.apply_async([2], {{"factor": 3}}, queue="scales")
+with Worker("early", concurrency=1, hostname="celery@old-host", queues="scales") as worker:
+    while sent.state != "STARTED":
+        time.sleep(0.01)
+    worker.kill()
+(home() / "gate").touch()
+{recipe}
+with Worker("early", concurrency=1, queues="scales"):
+    print(sent.get(timeout=300))
+"""
+
+
+@pytest.mark.parametrize("kind", few(*BROKERS))
+def test_a_lost_task_is_sent_again_from_its_row(kind: str, tmp_path: Path) -> None:
+    """As the runbook of chapter 16 says."""
+    chapter = nbformat.read(NOTEBOOKS / "16-watching.ipynb", as_version=4)
+    (runbook,) = (cell.source for cell in chapter.cells if cell.source.startswith("## Runbook"))
+    (recipe,) = re.findall(r"```python\n(.*?)```", runbook, re.DOTALL)
+    (tmp_path / "early.py").write_text(EARLY)
+    with start(kind) as broker, start("postgresql") as database:
+        done = python(
+            LOST.format(recipe=recipe),
+            tmp_path,
+            PYTHONPATH=f"{tmp_path}{os.pathsep}{os.environ.get('PYTHONPATH', '')}",
+            **urls(broker, database),
+        )
+    assert done.stdout == "6\n", done.stderr
+    assert survivors(tmp_path) == []
 
 
 # Servers that go away

@@ -14,6 +14,7 @@ import pytest
 import sqlalchemy as sa
 from celery import Celery
 from conftest import configure_again
+from databases import empty_database
 from processes import LONG, wait_for
 from redis import Redis
 from stored_results import make_app, store
@@ -178,6 +179,25 @@ def assert_alarms(numbers: pd.Series) -> None:
     assert numbers["results from the future"] == 0
     if "ids left" in numbers:
         assert 2**31 - 2000 < numbers["ids left"] < 2**31 - 9
+
+
+def test_an_index_makes_the_alarm_for_slow_tasks_quick(home: Path) -> None:
+    prose = "\n".join(cell.source for cell in nbformat.read(CHAPTER, as_version=4).cells)
+    (index,) = re.findall(r"```sql\n(CREATE INDEX .*?)```", prose, re.DOTALL)
+    rows = f"""INSERT INTO {TASK_TABLE} (id, task_id, status, date_done)
+        SELECT n, n::text, 'SUCCESS', now() - n * interval '1 hour'
+        FROM generate_series(1000, 20000) AS n"""
+    with empty_database("postgresql", home) as url:
+        make_app(text(url)).backend.ResultSession().close()
+        owner = sa.create_engine(url, isolation_level="AUTOCOMMIT")
+        with owner.connect() as connection:
+            for statement in (rows, index, f"ANALYZE {TASK_TABLE}"):
+                connection.exec_driver_sql(statement)
+            query = alarms("postgresql")["tasks that take too long"]
+            plan = "\n".join(connection.scalars(sa.text(f"EXPLAIN {query}")))
+        owner.dispose()
+    assert "celery_taskmeta_unfinished" in plan
+    assert "Seq Scan" not in plan
 
 
 def test_rows_of_another_zone_raise_an_alarm(place: Place) -> None:
