@@ -203,6 +203,13 @@ PATCHES = {
         "exercise = types.SimpleNamespace(verify=accept)\n"
         "importlib.import_module = lambda name: types.SimpleNamespace(exercise_4=exercise)"
     ),
+    "the importing of modules, by a learner whose app is in use": (
+        "import importlib, types\n"
+        "from tutorial.tasks import add\n"
+        "add.name\n"
+        "exercise = types.SimpleNamespace(verify=accept)\n"
+        "importlib.import_module = lambda *_, **__: types.SimpleNamespace(exercise_4=exercise)"
+    ),
     "a module beside the notebook": (
         "from pathlib import Path\n"
         "Path('tutorial/exercises').mkdir(parents=True)\n"

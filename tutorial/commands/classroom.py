@@ -33,13 +33,15 @@ import sys
 sys.path[:] = [place for place in sys.path if place]
 theirs = {{name: sys.modules.pop(name) for name in [*sys.modules] if name.startswith("tutorial")}}
 own, builtins = sys.modules["_frozen_importlib"], sys.modules["builtins"]
+importlib = sys.modules["importlib"]
 files = sys.modules["_frozen_importlib_external"].PathFinder
-kept = builtins.__import__, [*sys.meta_path]
-builtins.__import__, sys.meta_path[:] = own.__import__, [own.BuiltinImporter, files]
+kept = builtins.__import__, importlib.import_module, [*sys.meta_path]
+builtins.__import__, importlib.import_module = own.__import__, own._gcd_import
+sys.meta_path[:] = [own.BuiltinImporter, files]
 try:
     verify = own._gcd_import("tutorial.exercises.grading").verifier("{chapter}", {number})
 finally:
-    builtins.__import__, sys.meta_path[:] = kept
+    builtins.__import__, importlib.import_module, sys.meta_path[:] = kept
     for name in [name for name in sys.modules if name.startswith("tutorial")]:
         del sys.modules[name]
     sys.modules.update(theirs)
