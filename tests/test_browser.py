@@ -97,7 +97,7 @@ def test_nbgraders_validate_button(course: Path, browser: Browser) -> None:
         page.set_default_timeout(PATIENCE * 1000)
         page.goto(address.replace("00-start-here", f"exercises/{name}"))
         for file, says, failures in [
-            (name, "Not attempted: `url` must still be made", 3),
+            (name, "Not attempted: `url` is still None.", 3),
             ("solved", "Success! Your notebook passes all the tests.", 0),
         ]:
             page.locator(f".jp-DirListing-item[title^='Name: {file}.ipynb']").dblclick()
