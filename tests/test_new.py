@@ -170,6 +170,7 @@ def test_a_day_with_files(project: Path) -> None:
     )
 
 
+@pytest.mark.slow  # test_recovery.py does the same with the course's app
 @needs_fork
 def test_a_task_that_kills_its_process_fails_in_the_end(project: Path) -> None:
     with (project / "tasks.py").open("a") as tasks:

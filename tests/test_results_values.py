@@ -22,7 +22,7 @@ import sqlalchemy as sa
 from celery import Celery
 from celery.utils.serialization import get_pickleable_exception
 from databases import POSTGRESQL_VARIABLE, server_url
-from processes import needs_fork, python
+from processes import few, needs_fork, python
 from stored_results import make_app, store
 
 from tutorial import database
@@ -676,7 +676,7 @@ def test_wal_file_in_a_read_only_folder_names_the_way(tmp_path: Path) -> None:
     assert said[1] == "1"
 
 
-@pytest.mark.parametrize("scheme", ["postgresql+psycopg", "mysql+pymysql"])
+@pytest.mark.parametrize("scheme", few("postgresql+psycopg", "mysql+pymysql"))
 def test_silent_server_has_a_limit_that_the_user_can_set(scheme: str) -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:  # accepts, and never answers
         port = silent.getsockname()[1]

@@ -692,7 +692,7 @@ def hesitate(**_):
 
 
 @needs_fork
-@pytest.mark.parametrize("module", ["hesitant", "stock"])
+@pytest.mark.parametrize("module", few("hesitant", "stock"))
 def test_a_worker_in_a_terminal_ends_with_it(module: str, home: Path, tmp_path: Path) -> None:
     """Celery itself restarts a worker whose output goes to a file, and stock apps keep that."""
     import pty  # not on Windows
@@ -712,7 +712,8 @@ def test_a_worker_in_a_terminal_ends_with_it(module: str, home: Path, tmp_path: 
         wait_for(lambda: log.exists() and "ready." in log.read_text())
         os.close(terminal)
         if module == "stock":
-            wait_for(lambda: log.read_text().count("ready.") == 2)
+            # A pool process that is still starting restarts as well, so there can be three.
+            wait_for(lambda: log.read_text().count("ready.") >= 2)
         else:
             wait_for(lambda: processes(home) == [])
             assert "Restarting" not in log.read_text()
