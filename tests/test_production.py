@@ -467,6 +467,7 @@ def late(name):
 """
 
 
+@pytest.mark.slow
 @needs_fork
 def test_what_a_container_that_is_stopped_leaves_behind(
     home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
