@@ -323,7 +323,8 @@ def test_what_redis_keeps_of_a_queue(
         with Celery("shop", broker=f"redis://127.0.0.1:{port}/0", set_as_current=False) as shop:
             shop.send_task("add", (2, 3))
         if settings:
-            time.sleep(2)  # it writes to the disk once per second
+            wait_for(lambda: not client.info("persistence")["aof_buffer_length"])
+            wait_for(lambda: not client.info("persistence")["aof_pending_bio_fsync"])
         server.send_signal(end)
         server.wait(timeout=60)
         server, client = running()

@@ -23,7 +23,7 @@ from sqlalchemy.orm import Session, sessionmaker
 from tutorial.database import configure_engine, explain, make_engine
 from tutorial.reading.pickles import read_exception, read_pickle
 from tutorial.storing import StoringBackend, tries_until
-from tutorial.tables import BLOB, LENGTH, MYSQL, id_as_text, refuses_value, storable_id
+from tutorial.tables import BLOB, LENGTH, MYSQL, find_row, id_as_text, refuses_value
 
 SILENCE = 0.5  # seconds after which a server that refuses is held to be silent
 SHORTEST_NAP = 0.0005  # seconds between the first checks for a result
@@ -229,19 +229,7 @@ class EngineBackend(StoringBackend):
             self._refuse_cut(connection, task, given, values)
 
     def _find_row(self, connection: sa.Connection, task_id: str) -> Any:
-        """Return the row of a task; if its id could not be stored, the row that says so."""
-        task_id = id_as_text(task_id)
-        kept = storable_id(task_id)
-        if kept == task_id:
-            return self._row(connection, task_id)
-        try:
-            if row := self._row(connection, task_id):
-                return row
-        except (DatabaseError, UnicodeEncodeError) as error:
-            if not refuses_value(error):
-                raise
-        row = self._row(connection, kept)
-        return row if row and row.status in self.EXCEPTION_STATES else None
+        return find_row(partial(self._row, connection), id_as_text(task_id))
 
     def _row(self, connection: sa.Connection, task_id: str) -> Any:
         return connection.execute(self._select_task, {"task_id": task_id}).first()

@@ -5,7 +5,7 @@ The columns are those of ``celery.backends.database.models`` and
 """
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import sqlalchemy as sa
@@ -84,12 +84,30 @@ def find_tasks(
 
 
 def _find_one(engine: sa.Engine, query: sa.Select[Any], task_id: str) -> Any:
-    """Return the row of a task; if its id could not be stored, the row that says so."""
+    def look(key: str) -> Any:
+        with engine.connect() as connection:
+            column = query.selected_columns.task_id
+            return connection.execute(query.where(column == key)).first()
+
+    return find_row(look, task_id)
+
+
+def find_row(look: Callable[[str], Any], task_id: str) -> Any:
+    """Return the row of a task; if its id could not be stored, the row that says so.
+
+    Parameters
+    ----------
+    look : callable
+        Takes an id, and returns its row or None.
+    task_id : str
+
+    Returns
+    -------
+    sqlalchemy.Row or None
+    """
     for key in dict.fromkeys([task_id, storable_id(task_id)]):
         try:
-            with engine.connect() as connection:
-                column = query.selected_columns.task_id
-                row = connection.execute(query.where(column == key)).first()
+            row = look(key)
         except (sa.exc.DatabaseError, UnicodeEncodeError) as error:
             if not refuses_value(error):
                 raise
