@@ -305,6 +305,24 @@ def test_pip_brings_uv(python: Path, course: SmallCourse) -> None:
 
 
 @pytest.mark.slow  # needs a network: pip fetches uv
+@pytest.mark.parametrize("version", ["echo uv 0.4.1", "exit 127"], ids=["old", "of pyenv"])
+def test_pip_brings_uv_where_the_only_one_cannot_be_used(
+    course: SmallCourse, tmp_path: Path, version: str
+) -> None:
+    """The program of pyenv fails unless the chosen Python has uv."""
+    python = next(path for path in pythons() if supported(path))
+    if python.resolve().with_name("uv").exists():
+        pytest.skip("this Python has a uv beside it")
+    folder = tmp_path / "programs"
+    folder.mkdir()
+    (folder / "uv").write_text(f"#!/bin/sh\n{version}\n")
+    (folder / "uv").chmod(0o755)
+    path = os.pathsep.join([str(folder), os.defpath])
+    assert course.where(str(python), "-S", PATH=path) == course.environment
+    assert list(course.folder.glob(".uv/*/uv*"))
+
+
+@pytest.mark.slow  # needs a network: pip fetches uv
 def test_pip_brings_uv_to_an_externally_managed_python(course: SmallCourse) -> None:
     managed = [
         path

@@ -142,15 +142,18 @@ def find_uv() -> str:
     Raises
     ------
     EnvironmentProblem
-        If pip is missing or cannot install uv.
+        If pip is missing, cannot install uv, or installs one that does not start.
     """
-    for uv in _installed_uvs():
-        with suppress(OSError):
-            asked = subprocess.run([uv, "--version"], capture_output=True, text=True)
-            found = re.match(r"uv (\d+)\.(\d+)", asked.stdout)
-            if found and (int(found[1]), int(found[2])) >= OLDEST_UV:
-                return uv
-    return _install_uv()
+    uv = _usable_uv()
+    if not uv:
+        _install_uv()
+        uv = _usable_uv()
+    if not uv:
+        raise EnvironmentProblem(
+            f"pip has installed uv into {OWN_UV}, but it does not start on this machine: install "
+            "uv in another way, and run the command again."
+        )
+    return uv
 
 
 def run_uv(uv: str, *arguments: str) -> None:
@@ -179,13 +182,24 @@ def run_uv(uv: str, *arguments: str) -> None:
         )
 
 
+def _usable_uv() -> str | None:
+    """Return the first uv that is new enough and starts: pyenv's may belong to another Python."""
+    for uv in _installed_uvs():
+        with suppress(OSError):
+            asked = subprocess.run([uv, "--version"], capture_output=True, text=True)
+            found = re.match(r"uv (\d+)\.(\d+)", asked.stdout)
+            if found and (int(found[1]), int(found[2])) >= OLDEST_UV:
+                return uv
+    return None
+
+
 def _installed_uvs() -> Iterator[str]:
     own = os.pathsep.join(str(OWN_UV / folder) for folder in ("bin", "Scripts"))
     places = [None, os.path.dirname(sys.executable), own]  # noqa: PTH120
     yield from filter(None, (shutil.which("uv", path=place) for place in places))
 
 
-def _install_uv() -> str:
+def _install_uv() -> None:
     pip = [sys.executable, "-m", "pip"]
     target = ["--target", str(OWN_UV)]  # an externally managed Python refuses all other places
     if not find_spec("pip"):
@@ -215,7 +229,7 @@ def _install_uv() -> str:
             [*command, *certificates], env=variables, capture_output=True, text=True
         )
         if done.returncode == 0:
-            return next(_installed_uvs())
+            return
     raise EnvironmentProblem(
         f"pip cannot install uv, which installs all other packages: {_last_line(done.stderr)}"
     )
