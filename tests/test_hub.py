@@ -334,6 +334,8 @@ def kernel(hub: Hub, name: str, place: str) -> Iterator[websocket.WebSocket]:
     channels = hub.connect(f"/user/{name}/api/kernels/{facts['id']}/channels")
     try:
         yield channels
+    except websocket.WebSocketException as error:
+        raise AssertionError(f"{name}: {error}\n{hub.tail()}") from error
     finally:
         channels.close()
 
