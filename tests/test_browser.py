@@ -13,7 +13,7 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -21,6 +21,7 @@ import nbformat
 import pytest
 from nbformat import NotebookNode
 from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 from playwright.sync_api import Browser, Error, Locator, Page, ViewportSize, expect, sync_playwright
 from test_course_run import MARK, processes
 
@@ -35,6 +36,7 @@ OPTIONS = [
 ]
 SCREEN: ViewportSize = {"width": 1280, "height": 820}
 PICTURE = COURSE / "notebooks" / "images" / "jupyterlab.png"
+PICTURED = COURSE / "notebooks" / "03-add.ipynb"
 PICTURE_WANTED = bool(os.environ.get("README_PICTURE"))
 PATIENCE = 300  # seconds; it ends only what hangs
 expect.set_options(timeout=PATIENCE * 1000)
@@ -76,7 +78,7 @@ def test_the_course_in_jupyterlab(course: Path, browser: Browser) -> None:
             assert complaints(course / "notebooks" / f"{name}.ipynb") == []
             see(notebook(page).locator(output).first)
             assert all(len(each) > 40 for each in descriptions(page)), descriptions(page)
-            if name == "03-add" and PICTURE_WANTED:
+            if name == PICTURED.stem and PICTURE_WANTED:
                 take_picture(page)
 
         popups = page.evaluate("[...popups.values()].map(text => text.split('\\n')[0])")
@@ -109,6 +111,14 @@ def test_nbgraders_validate_button(course: Path, browser: Browser) -> None:
             dialog.locator(".jp-mod-accept").click()
         page.close()
     assert wait(lambda: not processes(course)), processes(course)
+
+
+def test_the_readmes_picture_is_new() -> None:
+    """CONTRIBUTING.md says how to take another one."""
+    shown = json.loads(Image.open(PICTURE).info["shows"])
+    assert len(shown) > 3
+    sources = [cell.source for cell in read(PICTURED).cells]
+    assert set(shown) <= set(sources), "the README's picture shows cells that have changed"
 
 
 # The parts: a browser, a copy of the course, its JupyterLab
@@ -294,10 +304,26 @@ def see(output: Locator) -> None:
 
 
 def take_picture(page: Page) -> None:
-    """Write what the screen shows around the start of the worker."""
+    """Write what the screen shows around the start of the worker, and remember the cells."""
     heading = notebook(page).get_by_role("heading", name="A worker in the background")
     heading.evaluate("heading => heading.scrollIntoView()")
     page.mouse.move(0, 0)
     picture = Image.open(io.BytesIO(page.screenshot(animations="disabled")))
+    on_screen = notebook(page).locator(".jp-Notebook .jp-Cell").evaluate_all(ON_SCREEN)
+    assert len(on_screen) == len(read(PICTURED).cells)
+    shown = PngInfo()
+    shown.add_text("shows", json.dumps(pictured_sources(on_screen)))
     PICTURE.parent.mkdir(exist_ok=True)
-    picture.convert("RGB").quantize(256).save(PICTURE, optimize=True)
+    picture.convert("RGB").quantize(256).save(PICTURE, optimize=True, pnginfo=shown)
+
+
+# Whether each of the cells is on the screen.
+ON_SCREEN = """cells => cells.map(cell => {
+    const box = cell.getBoundingClientRect();
+    return box.bottom > 0 && box.top < window.innerHeight;
+})"""
+
+
+def pictured_sources(on_screen: Sequence[bool]) -> list[str]:
+    cells = read(PICTURED).cells
+    return [cell.source for cell, shown in zip(cells, on_screen, strict=True) if shown]
