@@ -8,13 +8,17 @@ import ast
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import sysconfig
 import tomllib
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from zipfile import ZipFile
 
+import nbformat
 import pytest
 from packaging.specifiers import SpecifierSet
 
@@ -124,14 +128,7 @@ def test_the_first_run_makes_the_environment_and_the_second_needs_nothing(
 
 
 def test_where_python_keeps_no_bytecode_uv_compiles_all(course: SmallCourse) -> None:
-    small = course.home / "small"
-    (small / "small").mkdir(parents=True)
-    (small / "small" / "__init__.py").touch()
-    (small / "pyproject.toml").write_text(
-        PROJECT.replace("celery-sql-results-tutorial", "small").replace('"tutorial"', '"small"')
-    )
-    needed = f'dependencies = ["small @ {small.as_uri()}"]'
-    (course.folder / "pyproject.toml").write_text(PROJECT.replace("dependencies = []", needed))
+    need_small(course)
     course.where(PYTHONDONTWRITEBYTECODE="1")
     assert [path.parts[-3] for path in Path(course.environment).rglob("__init__*.pyc")] == ["small"]
 
@@ -187,6 +184,180 @@ def test_a_moved_course_gets_a_new_environment(course: SmallCourse, tmp_path: Pa
     assert course.where() == course.environment
     script = next(Path(course.environment).glob("*/activate")).read_text(encoding="utf-8")
     assert "elsewhere" in script
+
+
+def need_small(course: SmallCourse) -> None:
+    """Let the course need a package, which is in a folder."""
+    small = course.home / "small"
+    (small / "small").mkdir(parents=True)
+    (small / "small" / "__init__.py").touch()
+    (small / "pyproject.toml").write_text(
+        PROJECT.replace("celery-sql-results-tutorial", "small").replace('"tutorial"', '"small"')
+    )
+    needed = f'dependencies = ["small @ {small.as_uri()}"]'
+    (course.folder / "pyproject.toml").write_text(PROJECT.replace("dependencies = []", needed))
+
+
+def uv_that(course: SmallCourse, first: str) -> str:
+    """Return a PATH with a uv that first runs a line of the shell."""
+    uv = shutil.which("uv", path=Path(sys.executable).parent) or shutil.which("uv")
+    folder = course.home / "programs"
+    folder.mkdir()
+    (folder / "uv").write_text(f'#!/bin/sh\nuv=\'{uv}\'\n{first}\nexec "$uv" "$@"\n')
+    (folder / "uv").chmod(0o755)
+    return os.pathsep.join([str(folder), os.defpath])
+
+
+KILLED = """
+if [ "$1" = pip ]; then
+    "$uv" "$@"
+    rm .venv/lib/python*/site-packages/small-*.dist-info/METADATA
+    kill -KILL $PPID
+    exit
+fi
+"""
+
+
+@posix
+def test_an_installation_that_was_killed_halfway_begins_anew(course: SmallCourse) -> None:
+    needed = PROJECT.replace("dependencies = []", 'dependencies = ["small"]')
+    (course.folder / "pyproject.toml").write_text(needed)
+    with ZipFile(course.home / "small-1-py3-none-any.whl", "w") as wheel:
+        wheel.writestr(
+            "small-1.dist-info/METADATA", "Metadata-Version: 2.1\nName: small\nVersion: 1\n"
+        )
+        wheel.writestr("small-1.dist-info/WHEEL", "Wheel-Version: 1.0\nTag: py3-none-any\n")
+        wheel.writestr("small-1.dist-info/RECORD", "")
+    settings = {"UV_FIND_LINKS": str(course.home), "UV_OFFLINE": "1"}
+    killed = course.start(PATH=uv_that(course, KILLED), **settings)
+    assert killed.returncode == -signal.SIGKILL
+    assert course.where(**settings) == course.environment
+
+
+@posix
+def test_two_commands_at_the_same_time_install_once(course: SmallCourse) -> None:
+    path = uv_that(course, 'if [ "$1" = venv ]; then sleep 2; fi')
+    with ThreadPoolExecutor() as threads:
+        both = list(threads.map(lambda _number: course.start(PATH=path), range(2)))
+    assert [done.stdout for done in both] == [course.environment + "\n"] * 2
+    texts = "".join(done.stderr for done in both)
+    assert texts.count("Installing the packages") == 1
+    assert texts.count("Waiting for another command") == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("UV_WORKING_DIR", "{home}"),
+        ("UV_REQUIRE_HASHES", "1"),
+        ("UV_OVERRIDE", "{home}/missing.txt"),
+        ("UV_PYTHON", "{home}/missing"),
+        ("UV_PROJECT_ENVIRONMENT", "{home}/elsewhere"),
+        ("UV_SYSTEM_PYTHON", "1"),
+        ("VIRTUAL_ENV", "{home}"),
+        ("CONDA_PREFIX", "{home}"),
+    ],
+)
+def test_settings_for_other_projects_do_no_harm(name: str, value: str, course: SmallCourse) -> None:
+    assert course.where(**{name: value.format(home=course.home)}) == course.environment
+    assert [path for path in course.home.iterdir() if path.name != ".cache"] == []
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ('required-version = ">=99"', "The packages of the course were not installed"),
+        ("[pip]\ntarget = 'elsewhere'", "uv has not installed all packages into"),
+        ("[pip]\nno-deps = true", "uv has not installed all packages into"),
+    ],
+    ids=["version", "target", "no dependencies"],
+)
+def test_a_setting_that_is_followed_and_may_be_the_cause_is_named(
+    text: str, sentence: str, course: SmallCourse
+) -> None:
+    need_small(course)
+    settings = course.home / "uv" / "uv.toml"
+    settings.parent.mkdir()
+    settings.write_text(text)
+    for place in ({"XDG_CONFIG_HOME": str(course.home)}, {"UV_CONFIG_FILE": str(settings)}):
+        done = course.start(**place, APPDATA=str(course.home))
+        assert done.returncode == 1
+        last = done.stderr.splitlines()[-1]
+        assert last.startswith(sentence)
+        name = "UV_CONFIG_FILE" if "UV_CONFIG_FILE" in place else str(settings)
+        assert f"These settings of yours are followed, and may be the cause: {name}." in last
+        assert not Path(course.environment, "course.json").exists()
+
+
+def test_a_folder_that_cannot_be_written_is_named(course: SmallCourse) -> None:
+    """As when root has run the first command."""
+    course.where()
+    stamp = Path(course.environment, "course.json")
+    stamp.unlink()
+    stamp.mkdir()
+    done = course.start()
+    assert done.returncode == 1
+    assert done.stderr.splitlines()[-1].startswith(f"{stamp} cannot be written (")
+    assert "delete the folder" in done.stderr
+
+
+def test_a_user_without_a_home_folder_can_install(course: SmallCourse) -> None:
+    """As in a container that runs with the number of a user whom its system does not know."""
+    homeless = (
+        "import os, sys; sys.path.insert(0, '.'); os.path.expanduser = lambda path: path; "
+        "from tutorial.commands import main; sys.exit(main.main(['reset']))"
+    )
+    done = course.start(arguments=("-c", homeless))
+    assert done.stdout == course.environment + "\n", done.stderr
+
+
+STRICT = """
+import os, sys
+
+def run():
+    print(sys.warnoptions, sys.flags.optimize, os.environ.keys() & {"CELERY_LOADER"})
+    return 0
+"""
+
+
+def test_settings_that_change_what_python_does_are_left_behind(course: SmallCourse) -> None:
+    (course.folder / "tutorial/commands/reset.py").write_text(STRICT)
+    course.where()
+    own = Path(course.environment, "Scripts/python.exe" if os.name == "nt" else "bin/python")
+    settings = {
+        "PYTHONWARNINGS": "error",
+        "PYTHONOPTIMIZE": "2",
+        "PYTHONINSPECT": "1",
+        "CELERY_LOADER": "nowhere",
+    }
+    # A Python of another environment, the course's, and one that has all packages.
+    for python in ((sys.executable, "-S"), (str(own),), (sys.executable,)):
+        assert course.where(*python, **settings) == "[] 0 set()"
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("IPYTHONDIR", "{folder}"), ("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")]
+)
+def test_settings_for_other_notebooks_and_tests_change_no_output(
+    name: str, value: str, tmp_path: Path
+) -> None:
+    startup = tmp_path / "profile_default" / "startup" / "mine.py"
+    startup.parent.mkdir(parents=True)
+    startup.write_text("get_ipython().ast_node_interactivity = 'all'")
+    cell = nbformat.v4.new_code_cell("1\n1 + 1", execution_count=1)
+    cell.outputs = [
+        nbformat.v4.new_output("execute_result", {"text/plain": "2"}, execution_count=1)
+    ]
+    notebook = tmp_path / "sum.ipynb"
+    nbformat.write(nbformat.v4.new_notebook(cells=[cell]), notebook)
+    done = subprocess.run(
+        [sys.executable, "-m", "tutorial", "test", "-n0", "-c", "pyproject.toml", str(notebook)],
+        cwd=COURSE,
+        env=os.environ | {name: value.format(folder=tmp_path)},
+        capture_output=True,
+        text=True,
+    )
+    assert "1 passed" in done.stdout, done.stdout + done.stderr
 
 
 @posix
@@ -320,6 +491,31 @@ def test_pip_brings_uv_where_the_only_one_cannot_be_used(
     path = os.pathsep.join([str(folder), os.defpath])
     assert course.where(str(python), "-S", PATH=path) == course.environment
     assert list(course.folder.glob(".uv/*/uv*"))
+
+
+@pytest.mark.slow  # needs a network: pip fetches uv
+def test_pip_brings_uv_whatever_it_installs_for_other_projects(course: SmallCourse) -> None:
+    python = next(path for path in pythons() if supported(path))
+    settings = {
+        "PIP_CONSTRAINT": "missing.txt",
+        "PIP_DRY_RUN": "1",
+        "PIP_PLATFORM": "any",
+        "PIP_PREFIX": str(course.home),
+        "PIP_REQUIRE_HASHES": "1",
+        "PIP_ROOT": str(course.home),
+    }
+    assert course.where(str(python), "-S", **WITHOUT_UV, **settings) == course.environment
+
+
+def test_a_setting_that_keeps_pip_from_uv_is_named(course: SmallCourse) -> None:
+    python = next(path for path in pythons() if supported(path))
+    if python.resolve().with_name("uv").exists():
+        pytest.skip("this Python has a uv beside it")
+    done = course.start(str(python), "-S", **WITHOUT_UV, PIP_NO_INDEX="1")
+    assert done.returncode == 1
+    last = done.stderr.splitlines()[-1]
+    assert last.startswith("pip cannot install uv, which installs all other packages: ERROR")
+    assert last.endswith("are followed, and may be the cause: PIP_NO_INDEX.")
 
 
 @pytest.mark.slow  # needs a network: pip fetches uv

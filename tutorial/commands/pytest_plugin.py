@@ -4,6 +4,7 @@ It works in every folder and for every notebook, whereas a ``conftest.py`` count
 """
 
 import os
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -14,9 +15,17 @@ from tutorial.servers import VARIABLES, missing
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Name the rules by their full path: pytest can be started in another folder."""
+    """Name the rules by their full path, and keep a user's settings of IPython out of the kernels.
+
+    Pytest can be started in another folder. A startup file that prints, for example, would add to
+    the outputs.
+    """
     if config.option.nbval_sanitize_with is None:
         config.option.nbval_sanitize_with = str(RULES)
+    if not hasattr(config, "workerinput"):  # the processes of xdist inherit the folder
+        folder = tempfile.TemporaryDirectory(prefix="tutorial-ipython-", ignore_cleanup_errors=True)
+        config.add_cleanup(folder.cleanup)
+        os.environ["IPYTHONDIR"] = folder.name
 
 
 @pytest.hookimpl(tryfirst=True)  # before xdist's own answer, which is the number of cores
