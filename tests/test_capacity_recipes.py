@@ -281,6 +281,40 @@ def test_a_day_cannot_be_created_once_its_rows_are_in_the_default_partition(shop
         connection.execute(sa.text(detach))
 
 
+@needs_fork
+@pytest.mark.parametrize("kind", few(*reversed(BACKENDS)))
+def test_results_in_the_default_partition_get_their_day_while_workers_store(
+    kind: str, shop: Shop, tmp_path: Path
+) -> None:
+    repair = statements_of("CREATE TEMP TABLE late")
+    dated = "SELECT count(*) FROM undated WHERE date_done IS NOT NULL"
+    undated = "INSERT INTO celery_taskmeta (id, task_id, status) VALUES (-1, 'begun', 'STARTED')"
+    shop.split()
+    days = "results_%' AND relname >= 'results_' || to_char(current_date, 'YYYYMMDD')"
+    names = shop.run(f"SELECT relname FROM pg_class WHERE relname LIKE '{days} AND relkind = 'r'")
+    assert len(names) == 3  # today and the next two days, which the job has not made
+    shop.run(f"DROP TABLE {', '.join(names)}", undated)
+    with working(tmp_path, BACKENDS[kind] + shop.address("worker")) as work:
+        wait_for(lambda: shop.run(dated)[0] > 50)
+        shop.run(*repair)
+        assert shop.run(dated) == [0]
+        stored = "SELECT count(*) FROM celery_taskmeta"
+        repaired = shop.run(stored)[0]
+        wait_for(lambda: shop.run(stored)[0] > repaired + 50)
+        done, sent = work.communicate("\n", timeout=PATIENCE)[0].split()
+    assert done == sent
+    assert shop.run(dated) == [0]
+    assert shop.run("SELECT task_id FROM undated") == ["begun"]
+    shop.run(*repair)  # again, with nothing to do
+
+
+def statements_of(mark: str) -> list[str]:
+    """Return the statements of the block of SQL in the text that contains a mark."""
+    prose = "\n".join(cell.source for cell in CHAPTER.cells if cell.cell_type == "markdown")
+    (block,) = (block for block in re.findall("```sql\n(.*?)```", prose, re.S) if mark in block)
+    return [statement for statement in block.split(";\n") if statement.strip()]
+
+
 # Ids
 
 
