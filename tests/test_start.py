@@ -335,8 +335,21 @@ def test_settings_that_change_what_python_does_are_left_behind(course: SmallCour
         assert course.where(*python, **settings) == "[] 0 set()"
 
 
+OTHERS = """\
+import os
+1
+2 - ("CELERY_BROKER_URL" in os.environ) - ("TkAgg" in os.environ.values())
+"""
+
+
 @pytest.mark.parametrize(
-    ("name", "value"), [("IPYTHONDIR", "{folder}"), ("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")]
+    ("name", "value"),
+    [
+        ("IPYTHONDIR", "{folder}"),
+        ("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1"),
+        ("CELERY_BROKER_URL", "amqp://127.0.0.1:1//"),
+        ("MPLBACKEND", "TkAgg"),
+    ],
 )
 def test_settings_for_other_notebooks_and_tests_change_no_output(
     name: str, value: str, tmp_path: Path
@@ -344,7 +357,7 @@ def test_settings_for_other_notebooks_and_tests_change_no_output(
     startup = tmp_path / "profile_default" / "startup" / "mine.py"
     startup.parent.mkdir(parents=True)
     startup.write_text("get_ipython().ast_node_interactivity = 'all'")
-    cell = nbformat.v4.new_code_cell("1\n1 + 1", execution_count=1)
+    cell = nbformat.v4.new_code_cell(OTHERS, execution_count=1)
     cell.outputs = [
         nbformat.v4.new_output("execute_result", {"text/plain": "2"}, execution_count=1)
     ]

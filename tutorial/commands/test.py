@@ -8,6 +8,12 @@ from collections.abc import Sequence
 from tutorial.commands.lab import prefer_this_environment
 from tutorial.workspace import COURSE
 
+# A learner's own servers: the stored outputs are those of the embedded queue and database.
+SERVERS = (
+    *("CELERY_BROKER_URL", "CELERY_BROKER_READ_URL", "CELERY_BROKER_WRITE_URL"),
+    "CELERY_RESULT_BACKEND",
+)
+
 
 def run(options: Sequence[str] = ()) -> int:
     """Run pytest in the course's folder.
@@ -23,6 +29,8 @@ def run(options: Sequence[str] = ()) -> int:
         The exit code of pytest.
     """
     prefer_this_environment()
+    for name in SERVERS:
+        os.environ.pop(name, None)
     command = [sys.executable, "-m", "pytest", *options]
     if os.name == "posix":
         os.chdir(COURSE)
