@@ -16,6 +16,7 @@ from uuid import uuid4
 import pytest
 import sqlalchemy as sa
 from celery import Celery
+from celery.backends.database import DatabaseBackend
 from celery.exceptions import BackendGetMetaError, ImproperlyConfigured, TimeoutError
 from databases import DATABASES, empty_database, server_url
 from kombu.exceptions import DecodeError
@@ -172,6 +173,13 @@ def test_a_configuration_can_have_it_used_for_every_sql_database(engine: sa.Engi
     )
     assert type(app.backend) is EngineBackend
     assert app.backend.engine.url == engine.url
+
+
+def test_an_override_that_is_assigned_to_the_settings_has_no_effect(engine: sa.Engine) -> None:
+    app = Celery("myapp", set_as_current=False)
+    app.conf.override_backends = {"db": "tutorial.backend:EngineBackend"}
+    app.conf.result_backend = "db+" + engine.url.render_as_string(hide_password=False)
+    assert type(app.backend) is DatabaseBackend
 
 
 def test_an_engine_that_it_makes_has_the_apps_options_and_its_callback(tmp_path: Path) -> None:
