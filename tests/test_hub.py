@@ -29,7 +29,8 @@ from processes import PATIENCE, wait_for
 from submissions import ADD, solved, unsolved
 from test_class_of_thirty import rows
 
-from tutorial.commands.environment import VERSIONS, find_uv
+from tutorial.commands.environment import VERSIONS
+from tutorial.commands.uv import find_uv
 from tutorial.workspace import COURSE
 
 GROUP = "learners"

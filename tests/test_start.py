@@ -54,7 +54,8 @@ def run():
     print(sys.prefix)
     return 0
 """
-REAL = ["__init__", "__main__", "commands/__init__", "commands/main", "commands/environment"]
+BEGINNING = ["__init__", "main", "environment", "uv"]
+REAL = ["__init__", "__main__", *(f"commands/{name}" for name in BEGINNING)]
 posix = pytest.mark.skipif(os.name != "posix", reason="for a shell, or for rights of POSIX")
 
 
@@ -410,8 +411,8 @@ def test_without_network_the_sentence_says_so(course: SmallCourse) -> None:
 
 def test_without_uv_and_pip_the_sentence_says_what_to_install(course: SmallCourse) -> None:
     hide = (
-        "import sys; sys.path.insert(0, '.'); from tutorial.commands import environment, main; "
-        "environment.find_spec = lambda name: None; sys.exit(main.main(['reset']))"
+        "import sys; sys.path.insert(0, '.'); from tutorial.commands import main, uv; "
+        "uv.find_spec = lambda name: None; sys.exit(main.main(['reset']))"
     )
     done = course.start(arguments=("-c", hide), PATH=str(course.home))
     # uv stands beside the Python of these tests, which is where it is looked for too.

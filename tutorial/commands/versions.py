@@ -7,7 +7,8 @@ for every supported Python and system, but no addresses: each person's package i
 import tempfile
 from pathlib import Path
 
-from tutorial.commands.environment import COURSE, VERSIONS, find_uv, run_uv
+from tutorial.commands.environment import COURSE, VERSIONS
+from tutorial.commands.uv import find_uv, run_uv
 
 HEADER = "# Made by: python -m tutorial versions\n"
 
