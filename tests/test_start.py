@@ -316,7 +316,8 @@ STRICT = """
 import os, sys
 
 def run():
-    print(sys.warnoptions, sys.flags.optimize, sorted(v for v in os.environ if v.startswith("CELERY")))
+    left = [name for name in os.environ if name.startswith("CELERY")]
+    print(sys.warnoptions, sys.flags.optimize, left)
     return 0
 """
 

@@ -35,8 +35,8 @@ USUAL_NEEDS = ["servers"]
 # A learner may have set these for other programs. No stored output was made with them, and with
 # some of them cells, workers or tests fail.
 DISTURBING = {
-    *("CELERY_LOADER", "MPLBACKEND", "PYTEST_DISABLE_PLUGIN_AUTOLOAD", "PYTHONDEVMODE"),
-    *("PYTHONINSPECT", "PYTHONOPTIMIZE", "PYTHONSAFEPATH", "PYTHONWARNINGS"),
+    *("CELERY_CONFIG_MODULE", "CELERY_LOADER", "MPLBACKEND", "PYTEST_DISABLE_PLUGIN_AUTOLOAD"),
+    *("PYTHONDEVMODE", "PYTHONINSPECT", "PYTHONOPTIMIZE", "PYTHONSAFEPATH", "PYTHONWARNINGS"),
 }
 
 
