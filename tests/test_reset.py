@@ -31,6 +31,8 @@ def run_reset(home: Path) -> subprocess.CompletedProcess[str]:
 def a_run(folder: Path) -> Path:
     """Leave in the folder what a notebook leaves, and a worker that was killed."""
     (folder / "logs" / "pymp-x1y2").mkdir(parents=True)
+    (folder / "logs" / "pool-x1y2").mkdir()
+    (folder / "logs" / "pool-x1y2" / "tasks").touch()
     (folder / "queue.db-consumers").mkdir()
     (folder / "logs" / "celery@notebook.log").touch()
     for name in ("results.db", "queue.db"):

@@ -40,7 +40,7 @@ DATABASES = (RESULTS_FILE, QUEUE_FILE)
 RUN = (
     *(f"{database}{journal}" for database in DATABASES for journal in JOURNALS),
     f"{QUEUE_FILE}-consumers",
-    *("logs/*.log", "logs/*.pid", "logs/pymp-*"),
+    *("logs/*.log", "logs/*.pid", "logs/pymp-*", "logs/pool-*"),
     "*@*.schedule*",
     "files",
     # What chapters write outside of "files"
