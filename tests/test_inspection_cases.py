@@ -592,6 +592,7 @@ def test_the_command_is_interrupted() -> None:
         (["mysql+pymysql://u:Geheim@123@h/x"], "must be escaped: write @ as %40"),
         (["nothing.db"], "There is no file nothing.db: give a database URL, or the path of"),
         (["tests"], "tests is a folder: give a database URL, or the path of a SQLite file"),
+        (["README.md"], "README.md is not a SQLite file, or it is damaged or encrypted: give a"),
         (["sqlite://"], "names a database in memory"),
         (["tests", "--html", "/nowhere/x.html"], "cannot be written: its folder does not exist"),
         (["tests", "--html", "tests"], "tests cannot be written: it is a folder"),

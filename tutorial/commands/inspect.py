@@ -12,6 +12,7 @@ from tutorial.database import make_engine, sqlite_url
 from tutorial.inspection import EXPIRES, ROWS, inspect
 from tutorial.urls import usable_url
 
+SQLITE_BEGINS = b"SQLite format 3\0"  # https://sqlite.org/fileformat.html#magic_header_string
 PROBLEMS = (ImproperlyConfigured, ConnectionError, FileNotFoundError, ValueError, TypeError)
 
 
@@ -75,14 +76,28 @@ def _engine(text: str) -> sa.Engine:
             "The URL names a database in memory, which is empty: give the path of the file, as in "
             "sqlite:///results.db."
         )
+    if url.get_backend_name() == "sqlite" and (path := Path(url.database or "")).is_file():
+        _file(path)
     return make_engine(url)
 
 
 def _file(path: Path) -> Path:
-    if path.is_file():
+    if path.is_file() and _may_be_sqlite(path):
         return path
-    wrong = f"{path} is a folder" if path.is_dir() else f"There is no file {path}"
+    if path.is_file():
+        wrong = f"{path} is not a SQLite file, or it is damaged or encrypted"
+    else:
+        wrong = f"{path} is a folder" if path.is_dir() else f"There is no file {path}"
     raise ValueError(f"{wrong}: give a database URL, or the path of a SQLite file.")
+
+
+def _may_be_sqlite(path: Path) -> bool:
+    """Tell whether a file begins as SQLite's do; it is empty until something is stored."""
+    try:
+        with path.open("rb") as file:
+            return file.read(len(SQLITE_BEGINS)) in (SQLITE_BEGINS, b"")
+    except OSError:  # SQLite says why
+        return True
 
 
 def _expires(text: str | None) -> dt.timedelta | None:
