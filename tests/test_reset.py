@@ -9,7 +9,7 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from processes import PATIENCE
+from processes import PATIENCE, python
 
 from tutorial import workspace
 from tutorial.commands import reset
@@ -66,6 +66,18 @@ from tutorial.workspace import home
 connection = make_engine(sqlite_url(home() / "queue.db")).connect()
 print("ready", flush=True)
 input()
+"""
+
+
+RUN_A_WORKER = """
+from tutorial.tasks import add
+from tutorial.worker import Worker
+from tutorial.workspace import open_workspace
+open_workspace("03-add")
+for end in (Worker.stop, Worker.kill):
+    worker = Worker(concurrency=1).start()
+    add.delay(2, 3).get(timeout=60)
+    end(worker)
 """
 
 
@@ -145,6 +157,16 @@ def test_reset_leaves_what_is_not_the_courses(tmp_path: Path) -> None:
     assert finished.stdout.endswith(f"it holds other files: {others}\n")
     left = {path for path in tmp_path.rglob("*") if path.is_file()}
     assert left == {*mine, tmp_path / MARK}  # still the course's place for the next run
+
+
+def test_reset_deletes_what_a_worker_leaves(tmp_path: Path) -> None:
+    home = tmp_path / "03-add"
+    ran = python(RUN_A_WORKER, home, cwd=COURSE)
+    assert ran.returncode == 0, ran.stderr
+    assert (home / "logs").is_dir()
+    finished = run_reset(home)
+    assert finished.stdout.startswith("removed")
+    assert not home.exists()
 
 
 def test_reset_follows_no_link(workspaces: Path, tmp_path: Path) -> None:
