@@ -42,7 +42,7 @@ def a_run(folder: Path) -> Path:
     locks = [LOCK, ".celery@notebook.lock", "queue.db-consumers/1-abc"]
     files = ["files/big.db", "files/keys/key", "bank-is-open", "hungry.py", "full.py", "room"]
     others = ["celery@notebook.schedule.dat", "__pycache__/hungry.cpython-311.pyc", "solved/add-1"]
-    for name in [*locks, *files, *others]:
+    for name in [*locks, *files, *others, "other.db"]:
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).touch()
     return folder

@@ -43,8 +43,9 @@ RUN = (
     *("logs/*.log", "logs/*.pid", "logs/pymp-*", "logs/pool-*"),
     "*@*.schedule*",
     "files",
-    # What chapters write outside of "files"
+    # What chapters and exercises write outside of "files"
     *("__pycache__", "bank-is-open", "full.py", "hungry.py", "planted", "room"),
+    *(f"other.db{journal}" for journal in JOURNALS),
 )
 # Held by a notebook, by the workers in it, and by the processes that receive messages
 LOCKS = (LOCK, ".*@*.lock", f"{QUEUE_FILE}-consumers/*")
