@@ -213,7 +213,10 @@ def _parser() -> argparse.ArgumentParser:
     commands.add_parser(
         "doctor", help="check that this machine can run the course, and say what is wrong"
     )
-    commands.add_parser("reset", help="delete the workspaces that are not in use")
+    commands.add_parser(
+        "reset",
+        help="delete the workspaces that are not in use, and with them which exercises were solved",
+    )
     commands.add_parser("progress", help="show which exercises were solved on this machine")
     classroom = commands.add_parser(
         "classroom", help="for teachers: make the exercises without solutions, and a course"
