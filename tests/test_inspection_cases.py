@@ -610,6 +610,13 @@ def test_the_command_with_a_wrong_argument(arguments: list[str], sentence: str) 
     assert len(done.stderr.splitlines()) == 1
 
 
+def test_the_command_with_a_wrong_table_names_the_option(tmp_path: Path) -> None:
+    with old_table("sqlite", "5.7.0", "plain", tmp_path) as engine:
+        done = command(str(engine.url.database), "--table", "results")
+    assert done.returncode == 1
+    assert "looks like Celery's: pass --table 'celery_taskmeta'" in done.stderr
+
+
 @pytest.mark.parametrize(
     "options", [{"rows": 5}, {"expires": 3}, {"seconds": 0}, {"timezone": "Mars"}], ids=str
 )

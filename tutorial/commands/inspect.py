@@ -2,6 +2,7 @@
 
 import argparse
 import datetime as dt
+import re
 import sys
 from pathlib import Path
 
@@ -56,7 +57,7 @@ def run(options: argparse.Namespace) -> int:
             progress=sys.stderr.isatty(),
         )
     except PROBLEMS as problem:
-        raise InspectProblem(str(problem)) from None
+        raise InspectProblem(_as_options(str(problem))) from None
     try:
         if options.html:
             options.html.write_text(report.to_html(), encoding="utf-8")
@@ -64,6 +65,11 @@ def run(options: argparse.Namespace) -> int:
         raise InspectProblem(f"{options.html} cannot be written: {error.strerror}.") from None
     print(report.to_json() if options.json else report)
     return int(any(each.severity == "critical" for each in report.findings))
+
+
+def _as_options(sentence: str) -> str:
+    """Turn the arguments that a sentence tells the reader to pass into options."""
+    return re.sub(r"\bpass (table|schema)=", r"pass --\1 ", sentence)
 
 
 def _engine(text: str) -> sa.Engine:
