@@ -189,6 +189,15 @@ def complaints(row: pd.Series, meta: dict[str, Any], stored: Any) -> list[str]:
     ]
 
 
+def named(row: dict[str, Any]) -> Any:
+    """Return the value that a task ended with, as the row names it.
+
+    Python 2, for which protocol 2 was made, had no TimeoutError: a pickle names its base class.
+    """
+    value = row["end"][1]
+    return OSError() if row["protocol"] == 2 and isinstance(value, TimeoutError) else value
+
+
 def is_error(value: Any) -> bool:
     return isinstance(value, BaseException)
 
@@ -208,7 +217,7 @@ def agrees(url: sa.URL, serializer: str, zone: str, table: list[dict[str, Any]])
         result_backend_always_retry=False,
     )
     engine = sa.create_engine(url)
-    ends = {f"task-{number}": row["end"][1] for number, row in enumerate(table)}
+    ends = {f"task-{number}": named(row) for number, row in enumerate(table)}
     protocols = {f"task-{number}": row["protocol"] for number, row in enumerate(table)}
     before = dt.datetime.now(dt.UTC).replace(microsecond=0)  # as MariaDB keeps times
     ids = write(app, engine, table)
