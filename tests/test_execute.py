@@ -46,9 +46,39 @@ def test_two_runs_give_the_same_bytes(
     assert news == [f"00-sample.ipynb: {what}" for what in ("written", "unchanged", "written")]
 
     cells = nbformat.read(path, as_version=4).cells
+    assert list(cells[2].outputs[0].metadata) == ["drawn_by"]
     assert [cell.execution_count for cell in cells] == [1, 2, 3, 4]
     assert cells[0].outputs[0].data["text/plain"] == "'home'"
     assert cells[3].outputs[0].data["text/plain"] == repr(sys.executable), "the same Python"
+
+
+def test_an_image_is_drawn_anew_when_its_code_has_changed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TUTORIAL_HOME", str(tmp_path / "home"))
+    draw = 'import uuid\n\ndisplay({"image/png": uuid.uuid4().hex, "text/plain": "plot"}, raw=True)'
+    path = write(tmp_path, draw)
+    images = []
+    for source in (draw, draw, f"{draw}  # in another colour"):
+        notebook = nbformat.read(path, as_version=4)
+        notebook.cells[0].source = source
+        nbformat.write(notebook, path)
+        execute_notebooks([path])
+        images.append(nbformat.read(path, as_version=4).cells[0].outputs[0])
+    first, second, third = (image.data["image/png"] for image in images)
+    assert first == second != third
+    assert images[2].metadata == {"drawn_by": notebooks.drawn_by(source)}
+
+
+@pytest.mark.parametrize("path", notebooks.all_notebooks(), ids=lambda path: path.stem)
+def test_no_stored_image_is_older_than_its_code(path: Path) -> None:
+    for cell in nbformat.read(path, as_version=4).cells:
+        for output in cell.get("outputs", []):
+            if "image/png" in output.get("data", {}):
+                signed = output.metadata.get("drawn_by")
+                assert signed == notebooks.drawn_by(cell.source), (
+                    f"the code of an image has changed: python -m tutorial execute {path}"
+                )
 
 
 @pytest.mark.parametrize(

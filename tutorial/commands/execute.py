@@ -1,5 +1,6 @@
 """Execute the notebooks and write them back: the same bytes from every run of the same code."""
 
+import hashlib
 import re
 import time
 from collections.abc import Iterable
@@ -11,9 +12,11 @@ from nbclient.exceptions import CellExecutionError, DeadKernelError
 from nbformat import NotebookNode
 
 from tutorial.commands.chapters import NOTEBOOKS, chapters
+from tutorial.commands.environment import COURSE
 from tutorial.commands.outputs import RULES, Client, kernel_of_this_python, patterns
 
 IGNORED = "nbval-ignore-output"  # the tag of a cell whose outputs pytest does not compare
+DRAWN_BY = "drawn_by"  # the key of an image's metadata that tells whether the image is an old one
 KERNEL = {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"}
 
 
@@ -54,6 +57,7 @@ def execute_notebooks(paths: Iterable[Path] = (), fresh: bool = False) -> None:
         except Exception as error:  # nbformat has many, and some files are no text
             raise NotebookError(f"{path} cannot be read as a notebook.") from error
         notebook = canonical(_execute(stored, path), path.stem)
+        _sign_images(notebook)
         if not fresh:
             _keep_equal_outputs(stored, notebook)
         after = serialize(notebook)
@@ -94,6 +98,30 @@ def serialize(notebook: NotebookNode) -> bytes:
     return (nbformat.writes(notebook) + "\n").encode()
 
 
+def drawn_by(source: str) -> str:
+    """Return a fingerprint of the code that draws an image.
+
+    Parameters
+    ----------
+    source : str
+        The source of the cell.
+
+    Returns
+    -------
+    str
+        It also depends on the module `tutorial.plots`, which the cell may use.
+    """
+    code = source + (COURSE / "tutorial" / "plots.py").read_text(encoding="utf-8")
+    return hashlib.sha256(code.encode()).hexdigest()[:12]
+
+
+def _sign_images(notebook: NotebookNode) -> None:
+    for cell in notebook.cells:
+        for output in cell.get("outputs", []):
+            if "image/png" in output.get("data", {}):
+                output.metadata[DRAWN_BY] = drawn_by(cell.source)
+
+
 def _execute(notebook: NotebookNode, path: Path) -> NotebookNode:
     client = Client(
         nbformat.from_dict(notebook),
@@ -115,7 +143,7 @@ def _execute(notebook: NotebookNode, path: Path) -> NotebookNode:
 def _keep_equal_outputs(stored: NotebookNode, notebook: NotebookNode) -> None:
     """Put the stored outputs back into those cells where pytest would see no difference."""
     for old, new in zip(stored.cells, notebook.cells, strict=True):
-        if new.cell_type == "code" and _compared(old) == _compared(new):
+        if new.cell_type == "code" and all(f(old) == f(new) for f in (_compared, _signatures)):
             new.outputs = old.outputs
             for output in new.outputs:
                 if "execution_count" in output:
@@ -134,6 +162,10 @@ def _compared(cell: NotebookNode) -> list[dict[str, Any]]:
     if IGNORED in cell.metadata.get("tags", []):
         return [dict.fromkeys(output) for output in outputs]
     return outputs
+
+
+def _signatures(cell: NotebookNode) -> list[str | None]:
+    return [output.get("metadata", {}).get(DRAWN_BY) for output in cell.outputs]
 
 
 def _sanitized(part: Any) -> Any:

@@ -251,7 +251,7 @@ def _parser() -> argparse.ArgumentParser:
         "--fresh",
         action="store_true",
         help="also replace stored outputs that differ only in what the tests do not compare: "
-        "times, task ids, images",
+        "times and task ids",
     )
     site = commands.add_parser(
         "site", help="for contributors: build the website from the stored notebooks"
