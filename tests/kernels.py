@@ -78,8 +78,9 @@ class Kernel:
     def begin(self, code: str) -> None:
         """Send a cell that prints ``now``, and return while it is running."""
         self.client.execute(code, stop_on_error=False)
-        while self.client.get_iopub_msg(timeout=PATIENCE)["content"].get("text") != "now\n":
-            pass
+        text = ""
+        while not text.startswith("now"):  # the end of the line can come in a message of its own
+            text = self.client.get_iopub_msg(timeout=PATIENCE)["content"].get("text", "")
 
     def start_worker(
         self, pool: str = "prefork", busy: bool = False, app: str = "tutorial.tasks"
