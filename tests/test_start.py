@@ -345,18 +345,13 @@ import os
 """
 
 
-@pytest.mark.parametrize(
-    ("name", "value"),
-    [
-        ("IPYTHONDIR", "{folder}"),
-        ("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1"),
-        ("CELERY_BROKER_URL", "amqp://127.0.0.1:1//"),
-        ("MPLBACKEND", "TkAgg"),
-    ],
-)
-def test_settings_for_other_notebooks_and_tests_change_no_output(
-    name: str, value: str, tmp_path: Path
-) -> None:
+def test_settings_for_other_notebooks_and_tests_change_no_output(tmp_path: Path) -> None:
+    settings = {
+        "IPYTHONDIR": str(tmp_path),
+        "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",
+        "CELERY_BROKER_URL": "amqp://127.0.0.1:1//",
+        "MPLBACKEND": "TkAgg",
+    }
     startup = tmp_path / "profile_default" / "startup" / "mine.py"
     startup.parent.mkdir(parents=True)
     startup.write_text("get_ipython().ast_node_interactivity = 'all'")
@@ -369,7 +364,7 @@ def test_settings_for_other_notebooks_and_tests_change_no_output(
     done = subprocess.run(
         [sys.executable, "-m", "tutorial", "test", "-n0", "-c", "pyproject.toml", str(notebook)],
         cwd=COURSE,
-        env=os.environ | {name: value.format(folder=tmp_path)},
+        env=os.environ | settings,
         capture_output=True,
         text=True,
     )
