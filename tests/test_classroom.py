@@ -101,7 +101,7 @@ def test_what_is_handed_out_runs_and_holds_no_solution(tmp_path: Path) -> None:
     copy = tmp_path / "for learners"
     names = {path.name for path in copy.iterdir()}
     assert {"README.md", "notebooks", "tutorial", "pyproject.toml"} <= names
-    assert not names & {".git", ".venv", "tests", "workspaces"}
+    assert names == classroom.HANDED_OUT & {path.name for path in COURSE.iterdir()}
     assert not (copy / "notebooks" / "exercises" / "source").exists()
     for path in copy.rglob("*.ipynb"):
         assert "BEGIN SOLUTION" not in path.read_text(encoding="utf-8")
@@ -115,6 +115,12 @@ def test_what_is_handed_out_runs_and_holds_no_solution(tmp_path: Path) -> None:
         timeout=PATIENCE,
     )
     assert done.stdout == "The solutions are not in this copy of the course.\n", done.stderr
+
+
+def test_what_a_teacher_keeps_beside_the_course_is_not_handed_out() -> None:
+    kept = ["tests", ".git", ".venv", ".hypothesis", "workspaces", "site", "slides", "marks.csv"]
+    names = [*kept, "notebooks", "README.md"]
+    assert classroom._not_handed_out(str(COURSE), names) == set(kept)
 
 
 def test_a_handout_overwrites_nothing(tmp_path: Path) -> None:

@@ -17,8 +17,13 @@ from tutorial.commands.chapters import EXERCISES
 from tutorial.commands.execute import canonical, serialize
 from tutorial.commands.progress import exercises
 from tutorial.exercises.checking import SOURCES
-from tutorial.workspace import COURSE, WORKSPACES
+from tutorial.workspace import COURSE
 
+# What learners get of the course's folder: neither the tests nor what has been put there since.
+HANDED_OUT = {
+    *(".devcontainer", ".github", ".gitignore", "CHANGELOG.md", "CITATION.cff", "LICENSE"),
+    *("README.md", "environment.yml", "notebooks", "postBuild", "pyproject.toml", "tutorial"),
+}
 CONFIGURATION = EXERCISES / "nbgrader_config.py"
 SOLUTION = "### BEGIN SOLUTION"
 CHECK = r"exercise_(\d+)\.check\((.*)\)"
@@ -161,14 +166,13 @@ def _renew(source: str, target: str) -> None:
 
 
 def _not_handed_out(folder: str, names: list[str]) -> set[str]:
-    """Return what stays with the teacher: solutions, tests, history, what programs have made."""
+    """Return what stays with the teacher: solutions, what programs have made, a class's files."""
     place = Path(folder)
-    secret = {SOURCES, COURSE / "tests", COURSE / ".git", COURSE / ".ci", WORKSPACES}
-    made = {".venv", ".uv", "__pycache__", ".ipynb_checkpoints"}
+    made = {"__pycache__", ".ipynb_checkpoints"}
     return {
         name
         for name in names
-        if place / name in secret or name in made or name.endswith(("_cache", ".egg-info"))
+        if (place == COURSE and name not in HANDED_OUT) or place / name == SOURCES or name in made
     }
 
 
