@@ -8,7 +8,6 @@ import pwd
 import secrets
 import shlex
 import shutil
-import socket
 import subprocess
 import sys
 import tempfile
@@ -31,6 +30,7 @@ from test_class_of_thirty import rows
 
 from tutorial.commands.environment import VERSIONS
 from tutorial.commands.uv import find_uv
+from tutorial.processes.private import free_port
 from tutorial.workspace import COURSE
 
 GROUP = "learners"
@@ -78,12 +78,6 @@ def run(command: list[str], **options: Any) -> str:
     )
     assert done.returncode == 0, f"{command}: {done.stdout}"
     return done.stdout
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        port: int = server.getsockname()[1]
-        return port
 
 
 # The machine, as TEACHERS.md sets it up

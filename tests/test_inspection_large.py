@@ -237,7 +237,7 @@ def server(folder: Path, *settings: str) -> Iterator[sa.URL]:
     """Run a PostgreSQL server of our own, on the data in a folder."""
     program = find_program("postgresql").resolve()
     user: dict[str, Any] = {"user": "nobody"} if os.geteuid() == 0 else {}
-    port = free_port("127.0.0.1")
+    port = free_port()
     options = ["-D", "data", "-p", str(port), "-k", "", *settings]
     process = subprocess.Popen([program, *options], cwd=folder, stderr=subprocess.DEVNULL, **user)
     url = sa.make_url(f"postgresql+psycopg://nobody@127.0.0.1:{port}/postgres")

@@ -22,6 +22,7 @@ import websocket
 from processes import ENDING, PATIENCE, few, wait_for
 
 from tutorial.commands.lab import FIRST_NOTEBOOK
+from tutorial.processes.private import free_port
 from tutorial.workspace import COURSE
 
 LAB = [sys.executable, "-m", "tutorial", "lab", "--no-browser"]
@@ -60,11 +61,6 @@ class Lab:
         """Return the server and all that it has started."""
         server = psutil.Process(self.process.pid)
         return [server, *server.children(recursive=True)]
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        return server.getsockname()[1]
 
 
 def launch(

@@ -21,6 +21,7 @@ from processes import wait_for
 
 from tutorial.backend import engine_backend
 from tutorial.database import make_engine
+from tutorial.processes.private import free_port
 from tutorial.results import load_results
 from tutorial.servers import VARIABLES
 
@@ -72,12 +73,6 @@ def pooled() -> Iterator[sa.URL]:
             process.wait()
             connection.exec_driver_sql(f"DROP DATABASE {name} WITH (FORCE)")
     administration.dispose()
-
-
-def free_port() -> int:
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        return int(found.getsockname()[1])
 
 
 def answers(url: sa.URL) -> bool:

@@ -3,7 +3,6 @@
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import time
 from collections.abc import Iterator
@@ -23,6 +22,7 @@ from sqlalchemy.orm import Session
 from test_storing import AWAY, needs_private_servers
 
 from tutorial.commands.chapters import NOTEBOOKS
+from tutorial.processes.private import free_port
 
 # A task that is marked as started while the database is away, with Celery's own settings
 
@@ -225,12 +225,6 @@ class Node:
     def stop(self) -> None:
         self.process.terminate()
         self.process.wait(timeout=60)
-
-
-def free_port() -> int:
-    with socket.socket() as opened:
-        opened.bind(("127.0.0.1", 0))
-        return int(opened.getsockname()[1])
 
 
 @pytest.fixture

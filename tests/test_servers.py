@@ -7,6 +7,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -22,6 +23,8 @@ from processes import ENDING, PATIENCE, environment, few, needs_fork, python, st
 
 from tutorial import servers
 from tutorial.processes import kinds
+from tutorial.processes.answer import answer_of
+from tutorial.processes.private import PRIVATE as KEPT
 from tutorial.processes.private import free_port
 from tutorial.servers import VARIABLES, Server, ServerError, ServerMissing
 
@@ -200,7 +203,7 @@ def test_flower_without_a_password_can_be_read_but_not_commanded(tmp_path: Path)
     """What chapter 12 says of it; the course's own Flower always has a password."""
     import requests
 
-    port = free_port("127.0.0.1")
+    port = free_port()
     command = [sys.executable, "-m", "celery", "-A", "tutorial.tasks", "flower"]
     with private("redis") as redis:
         variables = environment(tmp_path, CELERY_BROKER_URL=redis.url)
@@ -220,6 +223,36 @@ def test_flower_without_a_password_can_be_read_but_not_commanded(tmp_path: Path)
             flower.wait(PATIENCE)
     assert [page.status_code for page in pages] == [200, 200]
     assert [api.status_code, shutdown.status_code] == [401, 401]
+
+
+# Their port
+
+
+@pytest.mark.parametrize("kind", few("redis", "postgresql", "mariadb", "flower"))
+def test_a_port_that_is_taken_before_the_first_start_is_changed(kind: str) -> None:
+    if reason := servers.missing(kind, private=True):
+        pytest.skip(reason)
+    kept = KEPT[kind](servers.find_program(kind), "127.0.0.1", threading.Event())
+    taken = kept.port
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", taken))
+        try:
+            kept.start()
+            assert kept.port != taken
+            assert answer_of(kept.url) is None
+        finally:
+            kept.remove()
+
+
+def test_a_free_port_is_not_one_that_the_system_gives_to_any_program() -> None:
+    given = Path("/proc/sys/net/ipv4/ip_local_port_range")  # of Linux
+    lowest = int(given.read_text().split()[0]) if given.exists() else 49152
+    assert all(free_port() < lowest for _ in range(100))
+
+
+def test_no_port_is_free_at_an_address_of_another_machine() -> None:
+    with pytest.raises(OSError, match="assign"):
+        free_port("192.0.2.1")
 
 
 # Their end

@@ -1,5 +1,6 @@
 """Private servers: each with its files in a temporary folder, which goes with it."""
 
+import errno
 import os
 import secrets
 import shutil
@@ -110,7 +111,8 @@ class Private:
         """Start the server; return when it answers."""
         if self.process and self.process.poll() is None:
             return
-        if not self.is_made:
+        is_first = not self.is_made
+        if is_first:
             self.make_folder()
             self.prepare()
         self.launch()
@@ -121,6 +123,8 @@ class Private:
             has_ended = self.process.poll() is not None
             if has_ended and tries:
                 tries -= 1
+                if is_first:  # another program may have taken the port, and nobody knows it yet
+                    self.port = free_port(self.host)
                 time.sleep(0.2)  # the children of a killed server may hold its files for a moment
                 self.launch()
             elif has_ended or time.monotonic() > deadline or self.nobody_waits.is_set():
@@ -260,7 +264,6 @@ class Redis(Private):
         """Write the configuration."""
         settings = {
             "bind": self.host,
-            "port": self.port,
             "requirepass": self.password,
             "dir": self.data,
             "appendonly": "yes",  # the queue is there again after a crash of the server
@@ -276,7 +279,7 @@ class Redis(Private):
 
     def command(self) -> list[str]:
         """Return the command line; nothing of it is secret."""
-        return [str(self.program), str(self.configuration)]
+        return [str(self.program), str(self.configuration), "--port", str(self.port)]
 
 
 class Flower(Private):
@@ -297,12 +300,22 @@ class Flower(Private):
         return [str(self.program), "-m", "celery", "-A", "tutorial.tasks", "flower", *where]
 
 
-def free_port(host: str) -> int:
-    """Return the number of a port that nothing is using at the moment."""
-    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
-        probe.bind((host, 0))
-        port: int = probe.getsockname()[1]
-        return port
+def free_port(host: str = "127.0.0.1") -> int:
+    """Return the number of a port that nothing is using at the moment.
+
+    It is not one of those that systems give to every program that asks for any port (on Linux,
+    32768 and above): those may be taken a moment later.
+    """
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    while True:
+        port = 20_000 + secrets.randbelow(12_000)
+        try:
+            with socket.socket(family) as probe:
+                probe.bind((host, port))
+            return port
+        except OSError as error:
+            if error.errno not in (errno.EADDRINUSE, errno.EACCES):  # the address is not ours
+                raise
 
 
 PRIVATE = {each.kind: each for each in (PostgreSQL, MariaDB, Redis, Flower)}
