@@ -22,6 +22,7 @@ from tutorial.commands.chapters import NOTEBOOKS
 from tutorial.results import load_results
 
 CELLS = nbformat.read(NOTEBOOKS / "14-schema.ipynb", as_version=4).cells
+CONVERSION = next(cell.source for cell in CELLS if "read_pickle(stored)" in cell.source)
 ZONE = "America/Los_Angeles"
 TABLES = ("celery_taskmeta", "celery_tasksetmeta")
 SEQUENCES = ("task_id_sequence", "taskset_id_sequence")
@@ -98,10 +99,9 @@ def test_a_table_is_migrated_while_a_worker_stores(version: str, tmp_path: Path)
 
 @pytest.mark.parametrize("kind", ["sqlite", "postgresql", "mariadb"])
 def test_old_pickles_become_json_and_what_is_refused_stays(kind: str, tmp_path: Path) -> None:
-    recipe = next(cell.source for cell in CELLS if "read_pickle(stored)" in cell.source)
     with old_table(kind, "5.2.7", "json", tmp_path) as engine:
         before = load_results(engine, progress=False)
-        exec(recipe, {"sa": sa, "engine": engine})
+        exec(CONVERSION, {"sa": sa, "engine": engine})
         after = load_results(engine, progress=False)
         query = sa.text("SELECT task_id, result FROM celery_taskmeta")
         with engine.connect() as connection:
@@ -112,6 +112,29 @@ def test_old_pickles_become_json_and_what_is_refused_stays(kind: str, tmp_path: 
     assert list(after["result"].map(in_json)) == list(before["result"].map(in_json))
     columns = ["task_id", "status", "exception", "undecodable"]
     pd.testing.assert_frame_equal(after[columns], before[columns])
+
+
+@pytest.mark.parametrize("kind", ["sqlite", "postgresql", "mariadb"])
+def test_a_row_that_a_worker_stores_while_pickles_are_converted_is_spared(
+    kind: str, tmp_path: Path
+) -> None:
+    with live_database(kind, tmp_path) as (owner, worker), writer(worker) as others:
+        url = worker.render_as_string(hide_password=False)
+        store(make_app(url, result_serializer="pickle"), "running", {"pid": 7}, "STARTED")
+        new, engine = make_app(url), sa.create_engine(owner)
+        updates = []
+
+        @sa.event.listens_for(engine, "before_cursor_execute")
+        def store_first(connection, cursor, statement, *others: object) -> None:  # type: ignore[no-untyped-def]
+            if statement.startswith("UPDATE") and not updates:
+                updates.append(statement)
+                store(new, "running", 5)
+
+        exec(CONVERSION, {"sa": sa, "engine": engine})
+        assert updates and others
+        row = load_results(engine, progress=False).set_index("task_id").loc["running"]
+        assert (row["status"], row["result"]) == ("SUCCESS", 5)
+        engine.dispose()
 
 
 def in_json(value: object) -> object:
