@@ -14,13 +14,14 @@ import sys
 import sysconfig
 import tomllib
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 from zipfile import ZipFile
 
 import nbformat
 import pytest
 from packaging.specifiers import SpecifierSet
+from processes import wait_for
 
 from tutorial.commands.environment import COURSE
 
@@ -73,32 +74,41 @@ class SmallCourse:
         (folder / "tutorial/commands/versions.txt").touch()
         (folder / "tutorial/commands/reset.py").write_text(RESET)
 
-    def start(
+    def begin(
         self,
         *python: str,
         cwd: Path | None = None,
         arguments: tuple[str, ...] = ("-m", "tutorial", "reset"),
         **variables: str,
-    ) -> subprocess.CompletedProcess[str]:
-        """Run ``reset``, by default with a Python that has no packages and beside a uv."""
+    ) -> subprocess.Popen[str]:
+        """Begin ``reset``, by default with a Python that has no packages and beside a uv."""
         kept = {
             name: os.environ[name] for name in ("SSL_CERT_FILE", "SYSTEMROOT") if name in os.environ
         }
         folders = [str(Path(sys.executable).parent), *os.defpath.split(os.pathsep)]
         home = {"HOME": str(self.home), "USERPROFILE": str(self.home)}
-        return subprocess.run(
+        return subprocess.Popen(
             [*(python or (sys.executable, "-S")), *arguments],
             cwd=cwd or self.folder,
             env=kept | home | {"PATH": os.pathsep.join(folders)} | variables,
-            capture_output=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
             text=True,
             encoding="utf-8",
-            timeout=600,
         )
 
-    def where(self, *python: str, **options: object) -> str:
+    def start(self, *python: str, **options: Any) -> subprocess.CompletedProcess[str]:
+        """Run ``reset`` as `begin` does, to its end."""
+        with self.begin(*python, **options) as process:
+            try:
+                texts = process.communicate(timeout=600)
+            finally:
+                process.kill()
+        return subprocess.CompletedProcess(process.args, process.returncode, *texts)
+
+    def where(self, *python: str, **options: Any) -> str:
         """Return where the Python is that ran ``reset``."""
-        done = self.start(*python, **options)  # type: ignore[arg-type]
+        done = self.start(*python, **options)
         assert done.returncode == 0, done.stderr
         return done.stdout.strip()
 
@@ -237,13 +247,21 @@ def test_an_installation_that_was_killed_halfway_begins_anew(course: SmallCourse
 
 @posix
 def test_two_commands_at_the_same_time_install_once(course: SmallCourse) -> None:
-    path = uv_that(course, 'if [ "$1" = venv ]; then sleep 2; fi')
-    with ThreadPoolExecutor() as threads:
-        both = list(threads.map(lambda _number: course.start(PATH=path), range(2)))
-    assert [done.stdout for done in both] == [course.environment + "\n"] * 2
-    texts = "".join(done.stderr for done in both)
-    assert texts.count("Installing the packages") == 1
-    assert texts.count("Waiting for another command") == 1
+    begun, go = course.home / "begun", course.home / "go"
+    hold = f"touch '{begun}'; until [ -e '{go}' ]; do sleep 0.1; done"
+    path = uv_that(course, f'if [ "$1" = venv ]; then {hold}; fi')
+    with course.begin(PATH=path) as first:
+        wait_for(begun.exists)
+        with course.begin(PATH=path) as second:
+            assert second.stderr
+            line = second.stderr.readline()
+            go.touch()
+            stdout, stderr = second.communicate(timeout=600)
+        assert line == "Waiting for another command, which installs the packages.\n", stderr
+        assert (stdout, stderr) == (course.environment + "\n", "")
+        stdout, stderr = first.communicate(timeout=600)
+    assert stdout == course.environment + "\n"
+    assert stderr.count("Installing the packages") == 1
 
 
 @pytest.mark.parametrize(
