@@ -166,6 +166,10 @@ def jupyterlab(course: Path) -> Iterator[str]:
     # By default JupyterLab empties the cells that are not on the screen.
     every_cell = json.dumps({"windowingMode": "none"})
     (settings / "tracker.jupyterlab-settings").write_text(every_cell, encoding="utf-8")
+    if PICTURE_WANTED:  # as a learner sees it, who has not installed the extra "classroom"
+        page_config = home / "config" / "labconfig" / "page_config.json"
+        page_config.parent.mkdir(parents=True)
+        page_config.write_text('{"disabledExtensions": {"@jupyter/nbgrader": true}}')
     with log.open("wb") as output:
         server = subprocess.Popen(
             [sys.executable, "-m", "tutorial", "lab", "--no-browser"],
