@@ -25,6 +25,8 @@ c.Spawner.default_url = f"/lab/tree/{COPY}/notebooks/00-start-here.ipynb"
 c.Spawner.args = [
     "--ServerApp.terminado_settings=shell_command=/bin/bash",  # a login shell sets another PATH
     f"--LabApp.app_settings_dir={COURSE}/tutorial/commands/lab_settings",
+    # Kernels that start at the same time can choose the same port: then one of them does not start.
+    "--KernelManager.transport=ipc",
 ]
 c.Spawner.environment = {
     "PATH": f"{sys.prefix}/bin:{os.environ['PATH']}",
@@ -34,6 +36,8 @@ c.Spawner.environment = {
     "JUPYTER_PATH": f"{sys.prefix}/share/jupyter",
     "JUPYTER_CONFIG_PATH": f"{COURSE}/notebooks/exercises",  # for nbgrader_config.py
     "NBGRADER_EXCHANGE": EXCHANGE,
+    # Holds the kernels' sockets, whose paths can have a hundred characters at most.
+    "JUPYTER_RUNTIME_DIR": lambda spawner: f"{account(spawner).pw_dir}/.jupyter-runtime",
 }
 # A whole class starts in the same minute.
 c.Spawner.start_timeout = 200
