@@ -177,8 +177,9 @@ class Transport(sqlalchemy.Transport):
 
     Channel = Channel
     shortest_nap = 0.0005  # seconds between two checks while messages are arriving
-    # and at most; kombu's own value is 1.0. On Windows each check is a query.
-    polling_interval = 0.02 if WINDOWS else 0.005
+    # and at most; kombu's own value is 1.0. With 0.005, an idle worker uses nearly twice as much
+    # processor time. On Windows each check is a query.
+    polling_interval = 0.02 if WINDOWS else 0.01
     patience = 0.05  # the length of a pause, as a fraction of the time without a message
     longest_wait = 0.1  # seconds; a worker that waits longer is as much later to stop
     _last_message = 0.0
