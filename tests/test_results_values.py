@@ -462,7 +462,8 @@ def test_table_in_another_schema_is_named(engine: sa.Engine) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["50%", "%(x)s", 'a"b', "a`b", "a:b", "a'b", "a\\b", "ümläut", "select"]
+    "name",
+    ["%(x)s", 'a"b', "a`b", "a:b", "a\\b", *few("ümläut", "50%", "a'b", "select")],
 )
 def test_a_table_of_whatever_name_is_read(engine: sa.Engine, url: sa.URL, name: str) -> None:
     app = make_app(url.render_as_string(hide_password=False))
