@@ -12,7 +12,7 @@ import threading
 import uuid
 import warnings
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -488,22 +488,41 @@ def test_a_table_like_celerys_is_named_before_those_of_others(
     """A role that sees several databases of a MariaDB sees their tables too."""
     make_app(url.render_as_string(hide_password=False)).backend.ResultSession().close()
     run(engine, "ALTER TABLE celery_taskmeta RENAME TO my_results")
+    other = f"aaa_{uuid.uuid4().hex[:8]}"
     mine = "my_results looks like Celery's: pass table='my_results'"
-    with pytest.raises(ValueError, match=rf"has no table my_result, but {mine}\.$"):
-        load_results(engine, table="my_result")
-    with pytest.warns(UserWarning, match=rf"has no table celery_taskmeta, but {mine}\.$"):
-        assert load_results(engine).empty
-    if engine.dialect.name == "sqlite":
+    with reading_only(engine, url, other) as reading:
+        with pytest.raises(ValueError, match=rf"has no table my_result, but {mine}\.$"):
+            load_results(reading, table="my_result")
+        with pytest.warns(UserWarning, match=rf"has no table celery_taskmeta, but {mine}\.$"):
+            assert load_results(reading).empty
+        if engine.dialect.name == "sqlite":
+            return
+        run(engine, f"CREATE SCHEMA {other}", f"CREATE TABLE {other}.celery_taskmeta (id int)")
+        try:
+            for read in (load_results, inspect):
+                with pytest.raises(ValueError, match=rf"but {mine}.*in the schema '{other}': pass"):
+                    read(reading)
+        finally:
+            postgresql = engine.dialect.name == "postgresql"
+            run(engine, f"DROP TABLE {other}.celery_taskmeta", f"DROP SCHEMA {other}")
+            run(engine, *(["DROP SEQUENCE task_id_sequence, taskset_id_sequence"] * postgresql))
+
+
+@contextmanager
+def reading_only(engine: sa.Engine, url: sa.URL, *databases: str) -> Iterator[sa.Engine]:
+    """Yield an engine that sees, on MariaDB, no databases of other tests."""
+    if engine.dialect.name in ("sqlite", "postgresql"):
+        yield engine
         return
-    run(engine, "CREATE SCHEMA aaa", "CREATE TABLE aaa.celery_taskmeta (id int)")
+    role = f"reader_{uuid.uuid4().hex[:8]}"
+    rights = [f"GRANT SELECT ON {name}.* TO {role}" for name in (url.database, *databases)]
+    run(engine, f"CREATE USER {role} IDENTIFIED BY 'secret'", *rights)
+    reading = make_engine(url.set(username=role, password="secret"))
     try:
-        for read in (load_results, inspect):
-            with pytest.raises(ValueError, match=rf"but {mine}.*one in the schema 'aaa': pass"):
-                read(engine)
+        yield reading
     finally:
-        postgresql = engine.dialect.name == "postgresql"
-        run(engine, "DROP TABLE aaa.celery_taskmeta", "DROP SCHEMA aaa")
-        run(engine, *(["DROP SEQUENCE task_id_sequence, taskset_id_sequence"] * postgresql))
+        reading.dispose()
+        run(engine, f"DROP USER {role}")
 
 
 @pytest.mark.parametrize("what", ["view", "columns"])
