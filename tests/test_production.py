@@ -18,10 +18,12 @@ from urllib.parse import parse_qsl
 from uuid import uuid4
 
 import nbformat
+import pandas as pd
 import psutil
 import pytest
 import sqlalchemy as sa
 import trustme
+from celery import Celery
 from celery.exceptions import BackendGetMetaError, BackendStoreError, SecurityError
 from celery.utils import sysinfo
 from conftest import configure_again
@@ -29,11 +31,12 @@ from databases import empty_database
 from kombu import Connection
 from processes import PATIENCE, environment, needs_fork, processes, python, survivors, wait_for
 from stored_results import make_app, store
-from test_expiry import database
+from test_expiry import database, writer
 
 from tutorial import servers
 from tutorial.broker import BROKER_VARIABLE, queue_engine
 from tutorial.database import make_engine
+from tutorial.results import load_results
 from tutorial.tables import TASK_TABLE
 from tutorial.tasks import app
 from tutorial.worker import Worker
@@ -550,6 +553,30 @@ def test_a_worker_that_may_not_add_a_column_stores_nothing(tmp_path: Path) -> No
 
 
 # The rights of a worker on MariaDB
+
+
+@pytest.mark.slow
+def test_the_roles_of_the_chapter_in_another_zone() -> None:
+    """Made a second time, beside a writer, they take nothing from it, and dates are in UTC."""
+    if reason := servers.missing("postgresql", private=True):
+        pytest.skip(reason)
+    sources = [cell.source for cell in nbformat.read(CHAPTER, as_version=4).cells]
+    preparing = next(source for source in sources if "passwords = " in source)
+    granting = next(source for source in sources if "ALTER ROLE worker SET timezone" in source)
+    with servers.postgresql(private=True) as server:
+        names: dict[str, Any] = {"server": server, "sa": sa, "Celery": Celery}
+        names["make_engine"] = make_engine
+        exec(preparing, names)
+        names["run"](f"ALTER DATABASE {names['owner'].url.database} SET timezone = 'Asia/Tokyo'")
+        names["owner"].dispose()
+        exec(granting, names)
+        with writer(names["url_of"]("worker")) as stored:
+            exec(granting, names)
+            before = len(stored)
+            wait_for(lambda: len(stored) > before)
+        results = load_results(make_engine(names["url_of"]("analyst")), progress=False)
+    age = pd.Timestamp.now("UTC") - results.set_index("task_id").loc[stored, "date_done"]
+    assert pd.Timedelta(0) < age.min() <= age.max() < pd.Timedelta(minutes=30)
 
 
 def test_the_rights_of_a_worker_on_mariadb_are_enough(tmp_path: Path) -> None:
