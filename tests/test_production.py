@@ -31,6 +31,7 @@ from databases import empty_database
 from kombu import Connection
 from processes import PATIENCE, environment, needs_fork, processes, python, survivors, wait_for
 from stored_results import make_app, store
+from test_containers import block
 from test_expiry import database, writer
 
 from tutorial import servers
@@ -351,14 +352,12 @@ def test_celery_multi(programs: Path, tmp_path: Path) -> None:
 def test_unit_file(programs: Path, tmp_path: Path) -> None:
     if not shutil.which("systemd-analyze"):
         pytest.skip("there is no systemd-analyze")
-    prose = "\n".join(cell.source for cell in nbformat.read(CHAPTER, as_version=4).cells)
-    blocks = re.findall(r"```ini\n(.*?)```", prose, re.DOTALL)
-    assert len(blocks) == 1
+    unit_file = block("ini")
     # Without it, systemd stops the worker when one process was killed for using too much memory.
-    assert "\nOOMPolicy=continue\n" in blocks[0]
+    assert "\nOOMPolicy=continue\n" in unit_file
     celery = programs / "celery"  # the shop has none on this machine
     unit = tmp_path / "worker.service"
-    unit.write_text(blocks[0].replace("/srv/shop/.venv/bin/celery", str(celery)))
+    unit.write_text(unit_file.replace("/srv/shop/.venv/bin/celery", str(celery)))
     done = subprocess.run(["systemd-analyze", "verify", unit], capture_output=True, text=True)
     assert (done.returncode, done.stderr) == (0, "")
 

@@ -1,5 +1,6 @@
 """Real servers start, keep what they hold through a crash, and leave nothing behind."""
 
+import errno
 import os
 import shutil
 import signal
@@ -248,6 +249,22 @@ def test_a_free_port_is_not_one_that_the_system_gives_to_any_program() -> None:
     given = Path("/proc/sys/net/ipv4/ip_local_port_range")  # of Linux
     lowest = int(given.read_text().split()[0]) if given.exists() else 49152
     assert all(free_port() < lowest for _ in range(100))
+
+
+def test_a_machine_that_allows_no_port_is_asked_a_hundred_times(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    asked = []
+
+    class Refused(socket.socket):
+        def bind(self, address: object) -> None:
+            asked.append(address)
+            raise PermissionError(errno.EACCES, "Permission denied")
+
+    monkeypatch.setattr(socket, "socket", Refused)
+    with pytest.raises(PermissionError):
+        free_port()
+    assert len(asked) == 100
 
 
 def test_no_port_is_free_at_an_address_of_another_machine() -> None:

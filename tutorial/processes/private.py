@@ -307,15 +307,17 @@ def free_port(host: str = "127.0.0.1") -> int:
     32768 and above): those may be taken a moment later.
     """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    tries = 100
     while True:
         port = 20_000 + secrets.randbelow(12_000)
+        tries -= 1
         try:
             with socket.socket(family) as probe:
                 probe.bind((host, port))
             return port
         except OSError as error:
-            if error.errno not in (errno.EADDRINUSE, errno.EACCES):  # the address is not ours
-                raise
+            if not tries or error.errno not in (errno.EADDRINUSE, errno.EACCES):
+                raise  # no port may be used, or the address is not ours
 
 
 PRIVATE = {each.kind: each for each in (PostgreSQL, MariaDB, Redis, Flower)}
