@@ -98,25 +98,38 @@ def text(url: sa.URL) -> str:
     return url.render_as_string(hide_password=False)
 
 
-@pytest.fixture(params=["sqlite", "postgresql", pytest.param("mariadb", marks=pytest.mark.slow)])
-def place(request: pytest.FixtureRequest, home: Path) -> Iterator[Place]:
+@pytest.fixture(
+    scope="module",
+    params=["sqlite", "postgresql", pytest.param("mariadb", marks=pytest.mark.slow)],
+)
+def database(request: pytest.FixtureRequest, home_of_module: Path) -> Iterator[Place]:
     kind = request.param
+    if kind == "sqlite":
+        url = sqlite_url(home_of_module / "results.db")
+        make_app(str(url)).backend.ResultSession().close()
+        reader = sa.create_engine(
+            f"sqlite:///file:{home_of_module / 'results.db'}?mode=ro&uri=true"
+        )
+        yield Place(make_engine(url), str(url), reader)
+        reader.dispose()
+        return
+    if reason := servers.missing(kind, private=True):
+        pytest.skip(reason)
+    start = getattr(servers, kind)
+    with (
+        start(private=True, host="127.0.0.1") as server,
+        roles(kind, sa.make_url(server.url)) as found,
+    ):
+        yield found
+
+
+@pytest.fixture
+def place(database: Place, home: Path) -> Iterator[Place]:
+    """Yield the database without rows, in a process that is not in UTC."""
+    with database.owner.begin() as connection:
+        connection.exec_driver_sql(f"DELETE FROM {TASK_TABLE}")
     with local_zone(ZONE):
-        if kind == "sqlite":
-            url = sqlite_url(home / "results.db")
-            make_app(str(url)).backend.ResultSession().close()
-            reader = sa.create_engine(f"sqlite:///file:{home / 'results.db'}?mode=ro&uri=true")
-            yield Place(make_engine(url), str(url), reader)
-            reader.dispose()
-            return
-        if reason := servers.missing(kind, private=True):
-            pytest.skip(reason)
-        start = getattr(servers, kind)
-        with (
-            start(private=True, host="127.0.0.1") as server,
-            roles(kind, sa.make_url(server.url)) as found,
-        ):
-            yield found
+        yield database
 
 
 @contextmanager

@@ -33,10 +33,12 @@ NEEDS = {
 }
 USUAL_NEEDS = ["servers"]
 # A learner may have set these for other programs. No stored output was made with them, and with
-# some of them cells, workers or tests fail.
+# some of them cells, workers or tests fail. Without bytecode each of a thousand processes would
+# compile what it imports.
 DISTURBING = {
     *("CELERY_CONFIG_MODULE", "CELERY_LOADER", "MPLBACKEND", "PYTEST_DISABLE_PLUGIN_AUTOLOAD"),
-    *("PYTHONDEVMODE", "PYTHONINSPECT", "PYTHONOPTIMIZE", "PYTHONSAFEPATH", "PYTHONWARNINGS"),
+    *("PYTHONDEVMODE", "PYTHONDONTWRITEBYTECODE", "PYTHONINSPECT", "PYTHONOPTIMIZE"),
+    *("PYTHONSAFEPATH", "PYTHONWARNINGS"),
 }
 
 
@@ -123,7 +125,9 @@ def _install(needs: set[str], locks: Sequence[int]) -> None:
     try:
         run_uv(
             uv,
-            *("pip", "install", _compile_option()),
+            # Compiling all modules, most of which are never imported, takes longer than all the
+            # rest. It is left to the first import, which keeps its work.
+            *("pip", "install", "--no-compile-bytecode"),
             *("--python", str(PYTHON), "--constraints", str(VERSIONS)),
             *("--editable", f".[{extras}]"),
             *(option for group in sorted(groups) for option in ("--group", group)),
@@ -184,16 +188,6 @@ def _check_installed() -> None:
         raise EnvironmentProblem(
             f"uv has not installed all packages into {ENVIRONMENT}.{settings('UV_')}"
         )
-
-
-def _compile_option() -> str:
-    """Return whether uv compiles all modules, most of which are never imported.
-
-    That takes longer than all the rest, so it is left to the first import, which keeps its work.
-    With PYTHONDONTWRITEBYTECODE it does not: every process would compile what it imports, and the
-    tests would take twice as long.
-    """
-    return "--compile-bytecode" if sys.dont_write_bytecode else "--no-compile-bytecode"
 
 
 def _starts(python: Path) -> bool:
