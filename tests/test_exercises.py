@@ -255,11 +255,16 @@ def uncollected() -> Iterator[None]:
 
 
 @pytest.mark.usefixtures("uncollected")
+@pytest.mark.parametrize("function", [partial(recursive, 1), lambda: recursive(1)])
+def test_an_endless_recursion_has_its_case_and_line(function: Any) -> None:
+    says = "RecursionError: .*, at the line: return recursive"
+    with pytest.raises(YourCodeRaised, match=f"^For a case: {says}"):
+        check_function(function)
+
+
 @pytest.mark.parametrize(
     ("function", "says"),
     [
-        (partial(recursive, 1), "RecursionError: .*, at the line: return recursive"),
-        (lambda: recursive(1), "RecursionError: .*, at the line: return recursive"),
         (nested, "ZeroDivisionError: .*, at the line: return x / 0$"),
         (lambda: (lambda: 1 // 0)(), "ZeroDivisionError: .*, at the line: .*1 // 0"),
         (through_a_library, "ZeroDivisionError: .*, at the line: return sorted"),
