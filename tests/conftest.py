@@ -24,11 +24,12 @@ settings.load_profile("any-speed")
 BENCHMARKS = Path(__file__).parent / "benchmarks"
 # The longest files come first: the last ones should not keep a single process busy.
 LONGEST = {
-    *("test_answers.py", "test_browser.py", "test_capacity_recipes.py", "test_classroom.py"),
-    *("test_contributing.py", "test_course_run.py", "test_damage.py", "test_findings.py"),
-    *("test_lab.py", "test_new.py", "test_production.py", "test_recovery.py"),
+    *("test_backend.py", "test_browser.py", "test_capacity_recipes.py", "test_classroom.py"),
+    *("test_classroom_grading.py", "test_contributing.py", "test_course_run.py", "test_damage.py"),
+    *("test_expiry.py", "test_findings.py", "test_inspection_cases.py", "test_lab.py"),
+    *("test_new.py", "test_old_tables.py", "test_production.py", "test_recovery.py"),
     *("test_results_values.py", "test_servers.py", "test_servers_live.py", "test_site.py"),
-    *("test_storing.py", "test_style.py", "test_watching.py", "test_worker.py"),
+    *("test_start.py", "test_storing.py", "test_style.py", "test_watching.py", "test_worker.py"),
 }
 
 

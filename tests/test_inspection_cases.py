@@ -603,7 +603,7 @@ def test_the_command_is_interrupted() -> None:
 )
 def test_the_command_with_a_wrong_argument(arguments: list[str], sentence: str) -> None:
     done = command(*arguments)
-    assert done.returncode == 1
+    assert done.returncode == 2
     assert sentence in done.stderr
     assert "Traceback" not in done.stderr
     assert "123@" not in done.stderr
@@ -613,7 +613,7 @@ def test_the_command_with_a_wrong_argument(arguments: list[str], sentence: str) 
 def test_the_command_with_a_wrong_table_names_the_option(tmp_path: Path) -> None:
     with old_table("sqlite", "5.7.0", "plain", tmp_path) as engine:
         done = command(str(engine.url.database), "--table", "results")
-    assert done.returncode == 1
+    assert done.returncode == 2
     assert "looks like Celery's: pass --table 'celery_taskmeta'" in done.stderr
 
 

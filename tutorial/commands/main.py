@@ -22,7 +22,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Returns
     -------
     int
-        The exit code: 0 if all is well, 1 if the command says what is not.
+        The exit code: 0 if all is well, 1 if the command says what is not, and 2 if it cannot
+        begin: the arguments are wrong, or there is no table to inspect.
     """
     given = sys.argv[1:] if arguments is None else list(arguments)
     options, further = _parser().parse_known_args(given)
@@ -141,7 +142,8 @@ def _inspect(options: argparse.Namespace) -> int:
     try:
         return inspect.run(options)
     except inspect.InspectProblem as problem:
-        return _complain(str(problem))
+        _complain(str(problem))
+        return 2
 
 
 def _new(options: argparse.Namespace) -> int:
@@ -285,7 +287,7 @@ def _add_inspect(parser: argparse.ArgumentParser) -> None:
     parser.description = (
         "Say what is wrong with a table of Celery's results, what that leads to, and what to do. "
         "It only reads, never unpickles, and takes less than a minute on a table of any size. The "
-        "exit code is 1 if something critical was found."
+        "exit code is 1 if something critical was found, and 2 if there is no report."
     )
     parser.add_argument("url", help="the database: SQLAlchemy's URL, Celery's, or a SQLite file")
     parser.add_argument(
