@@ -3,11 +3,13 @@
 import os
 import pickle
 import socket
+import ssl
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from itertools import accumulate, count
 from pathlib import Path
 from types import SimpleNamespace
@@ -15,6 +17,7 @@ from uuid import uuid4
 
 import pytest
 import sqlalchemy as sa
+import trustme
 from celery import Celery
 from celery.backends.database import DatabaseBackend
 from celery.exceptions import BackendGetMetaError, ImproperlyConfigured, TimeoutError
@@ -433,6 +436,48 @@ def test_mariadb_tables_made_before_sqlalchemy_had_sequences_take_new_rows(
             connection.execute(sa.text(f"DROP DATABASE {name}"))
         server.dispose()
     assert caplog.text.count("made without a sequence") == 1
+
+
+@pytest.mark.parametrize(("options", "reads"), [({}, 3), ({"ssl_disabled": "true"}, 0)])
+def test_pymysql_reads_all_certificates_for_each_connection_unless_told(
+    options: dict[str, str], reads: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url = server_url(VARIABLES["mariadb"]).set(query=options)
+    engine = make_engine(url, poolclass=sa.NullPool)
+    with count_reads_of_certificates(monkeypatch) as counted:
+        for _ in range(3):
+            with engine.connect() as connection:
+                assert connection.scalar(sa.text("SELECT 1")) == 1
+    assert len(counted) == reads
+
+
+def test_pymysql_reads_the_named_certificate_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "ca.pem"
+    trustme.CA().cert_pem.write_to_path(str(file))
+    url = server_url(VARIABLES["mariadb"]).set(query={"ssl_ca": str(file)})
+    with (
+        count_reads_of_certificates(monkeypatch) as counted,
+        pytest.raises(sa.exc.OperationalError, match="SSL"),  # this server has no certificate
+    ):
+        make_engine(url).connect()
+    assert not counted
+
+
+@contextmanager
+def count_reads_of_certificates(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[None]]:
+    """Let the list grow by one whenever all certificates of the system are read."""
+    counted: list[None] = []
+    read = ssl.SSLContext.load_default_certs
+
+    def count(context: ssl.SSLContext, *purpose: ssl.Purpose) -> None:
+        counted.append(None)
+        read(context, *purpose)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(ssl.SSLContext, "load_default_certs", count)
+        yield counted
 
 
 # Writing

@@ -8,6 +8,7 @@ from importlib import metadata
 import pytest
 from packaging.requirements import Requirement
 
+from tutorial.commands.chapters import NOTEBOOKS
 from tutorial.commands.environment import VERSIONS
 from tutorial.commands.tables import PACKAGES, recorded_versions
 from tutorial.workspace import COURSE
@@ -87,3 +88,15 @@ def test_the_readme_and_the_changelog_name_the_versions() -> None:
 
 def test_this_python_is_a_supported_one() -> None:
     assert (3, 11) <= sys.version_info[:2] <= (3, 14)
+
+
+@pytest.mark.parametrize("title", ["Flower", "kombu", "PyMySQL"])
+def test_the_texts_name_the_versions_that_are_used(title: str) -> None:
+    """Celery and SQLAlchemy are left out: the texts compare several of their versions."""
+    version = recorded_versions()[title.lower()]
+    paths = [*NOTEBOOKS.rglob("*.ipynb"), *NOTEBOOKS.rglob("*.md")]
+    texts = [path.read_text(encoding="utf-8") for path in paths]
+    named = re.findall(rf"\b{title} (\d+(?:\.\d+)+)\b", "\n".join(texts))
+    assert named
+    for each in named:
+        assert f"{version}.".startswith(f"{each}.")
