@@ -480,6 +480,26 @@ def count_reads_of_certificates(monkeypatch: pytest.MonkeyPatch) -> Iterator[lis
         yield counted
 
 
+@pytest.mark.parametrize("kind", DATABASES)
+def test_each_store_of_an_unfinished_row_adds_or_removes_its_date(
+    kind: str, tmp_path: Path
+) -> None:
+    """What chapters 07 and 16 say of Celery's own backend, and the course's does the same."""
+    with empty_database(kind, tmp_path) as url:
+        engine = make_engine(url)
+        stock = "db+" + url.render_as_string(hide_password=False)
+        for name, backend in (("stock", stock), ("shared", engine_backend(engine))):
+            app = Celery(name, backend=backend)
+            dates = []
+            for number in range(4):
+                app.backend.store_result(name, {"done": number}, "STARTED")
+                query = sa.text("SELECT date_done FROM celery_taskmeta WHERE task_id = :id")
+                with engine.connect() as connection:
+                    dates.append(connection.scalar(query, {"id": name}))
+            assert [date is None for date in dates] == [True, False, True, False], name
+        engine.dispose()
+
+
 # Writing
 
 
