@@ -357,10 +357,12 @@ def check_canonical(chapter: Chapter) -> list[str]:
 def check_links(chapter: Chapter) -> list[str]:
     """Links lead to files and headings that exist, or to a host that is listed."""
     own = {text.replace("`", "").replace(" ", "-") for _, text in headings(chapter.prose)}
-    elsewhere = re.findall(r"\]\(([^)\s#]+\.ipynb#[^)\s]*)\)", without_code_blocks(chapter.prose))
+    elsewhere = re.findall(
+        r"\]\(([^)\s#]+\.(?:ipynb|md)#[^)\s]*)\)", without_code_blocks(chapter.prose)
+    )
     return broken_links(chapter.prose, chapter.path, own) + [
         # JupyterLab opens the notebook at its top, and finds the heading on a second click only.
-        f"links to a heading in another notebook, {link}: link to the chapter"
+        f"links to a heading in another file, {link}: link to the file"
         for link in elsewhere
     ]
 
