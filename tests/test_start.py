@@ -384,6 +384,19 @@ def test_settings_for_other_notebooks_and_tests_change_no_output(tmp_path: Path)
     assert "1 passed" in done.stdout, done.stdout + done.stderr
 
 
+def test_pytest_itself_leaves_such_settings_behind() -> None:
+    """Otherwise a command that a test calls would start another process in pytest's place."""
+    of_a_command = ["tests/test_classroom.py", "-k", "without_nbgrader_the_message"]
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-n0", *of_a_command],
+        cwd=COURSE,
+        env=os.environ | {"PYTHONDONTWRITEBYTECODE": "1"},
+        capture_output=True,
+        text=True,
+    )
+    assert "1 passed" in done.stdout, done.stdout + done.stderr
+
+
 @posix
 def test_an_environment_whose_python_is_gone_is_made_again(course: SmallCourse) -> None:
     course.where()

@@ -10,16 +10,19 @@ from pathlib import Path
 import pytest
 
 from tutorial.commands.chapters import EXERCISES
+from tutorial.commands.environment import DISTURBING
 from tutorial.commands.outputs import RULES, tags_of, wait_longer
 from tutorial.servers import VARIABLES, missing
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Name the rules by their full path, and keep a user's settings of IPython out of the kernels.
+    """Name the rules by their full path, and keep a user's settings out of the kernels.
 
-    Pytest can be started in another folder. A startup file that prints, for example, would add to
-    the outputs.
+    Pytest can be started in another folder, and without ``python -m tutorial test``. A startup file
+    of IPython that prints, for example, would add to the outputs.
     """
+    for name in DISTURBING:
+        os.environ.pop(name, None)
     if config.option.nbval_sanitize_with is None:
         config.option.nbval_sanitize_with = str(RULES)
     if not hasattr(config, "workerinput"):  # the processes of xdist inherit the folder
