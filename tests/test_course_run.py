@@ -91,13 +91,12 @@ def run_environment(course: Path) -> dict[str, str]:
     environment.pop("TUTORIAL_HOME", None)
     environment |= {"HOME": home, "USERPROFILE": home, "PYTHONPATH": str(course), MARK: str(course)}
     environment |= dict.fromkeys(("TMPDIR", "TEMP", "TMP"), temporary)
-    environment["PYTHONDONTWRITEBYTECODE"] = "1"
     return environment
 
 
 def files(course: Path) -> dict[Path, bytes]:
-    """Return the content of all files outside the workspaces."""
-    paths = [path for path in course.rglob("*") if path.is_file()]
+    """Return the content of all files outside the workspaces, but not what Python compiles."""
+    paths = [path for path in course.rglob("*") if path.is_file() and path.suffix != ".pyc"]
     return {path: path.read_bytes() for path in paths if course / "workspaces" not in path.parents}
 
 
