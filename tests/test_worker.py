@@ -8,12 +8,14 @@ import time
 from collections.abc import Iterator
 from html.parser import HTMLParser
 from pathlib import Path
+from uuid import uuid4
 
 import psutil
 import pytest
 from celery import Celery
 from celery.app import trace
 from celery.result import AsyncResult
+from kombu import Connection
 from processes import (
     LONG,
     PATIENCE,
@@ -28,6 +30,8 @@ from processes import (
 )
 
 from tutorial import tasks, worker
+from tutorial.processes import worker as worker_process
+from tutorial.servers import VARIABLES
 from tutorial.worker import DEFAULT_POOL, Worker, WorkerStartError
 from tutorial.workspace import COURSE
 
@@ -734,3 +738,25 @@ def test_time_limits_stop_tasks_and_not_the_pool(home: Path) -> None:
                 late.get(timeout=PATIENCE, interval=0.005, propagate=False)
             sums = [tasks.add.delay(number, 1) for number in range(3)]
             assert [each.get(timeout=PATIENCE, interval=0.005) for each in sums] == [1, 2, 3]
+
+
+def test_a_name_that_rabbitmq_still_takes_for_alive_is_waited_for(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The connection of a killed worker ends a moment after the worker."""
+    url = os.environ.get(VARIABLES["rabbitmq"]) or pytest.skip("no RabbitMQ is named")
+    name, waits = f"{uuid4().hex[:12]}@tests", list[float]()
+    killed = Connection(url)
+    killed.channel().queue_declare(f"{name}.celery.pidbox", exclusive=True)
+
+    def wait(seconds: float) -> None:
+        waits.append(seconds)
+        if len(waits) == 2:
+            killed.close()
+        time.sleep(seconds)
+
+    monkeypatch.setattr(worker_process, "sleep", wait)
+    app = Celery("app", broker=url)
+    worker_process._wait_for_the_name(app, [f"--hostname={name}"])
+    assert 2 <= len(waits) < 100
+    worker_process._wait_for_the_name(app, ["--hostname=nobody@tests"])

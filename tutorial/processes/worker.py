@@ -10,7 +10,9 @@ import signal
 import sys
 import tempfile
 import threading
+from time import sleep
 
+from amqp.exceptions import NotFound, ResourceLocked
 from celery import Celery
 from celery.app.utils import find_app
 from celery.concurrency import prefork
@@ -38,6 +40,7 @@ def main(arguments: list[str]) -> None:
         app = _find_app(module)
         _reach_broker(app)
         _reach_result_backend(app)
+        _wait_for_the_name(app, options)
     except ImproperlyConfigured as error:
         sys.exit(str(error))
     worker_process_shutdown.connect(_end_at_once, weak=False)  # after those of the app
@@ -136,6 +139,27 @@ def _reach_broker(app: Celery) -> None:
         raise
     except Exception as error:  # each of kombu's transports raises its own
         sys.exit(f"The broker at {connection.as_uri()} cannot be reached: {explain(error)}")
+
+
+def _wait_for_the_name(app: Celery, options: list[str], tries: int = 100) -> None:
+    """Wait until RabbitMQ has noticed that a killed worker of this name is gone.
+
+    Until then the queue for remote control is locked, and Celery's worker would end with an error.
+    """
+    (name,) = (each.partition("=")[2] for each in options if each.startswith("--hostname="))
+    with app.connection_for_read() as connection:
+        if connection.transport.driver_type != "amqp":
+            return
+        for _ in range(tries):  # then Celery says that the name is in use
+            try:
+                queue = f"{name}.{app.conf.control_exchange}.pidbox"
+                connection.channel().queue_declare(queue, passive=True)
+            except ResourceLocked:
+                sleep(0.1)
+            except NotFound:
+                return
+            else:
+                return
 
 
 def _reach_result_backend(app: Celery) -> None:
