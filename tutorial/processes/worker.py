@@ -18,6 +18,7 @@ from celery.app.utils import find_app
 from celery.concurrency import prefork
 from celery.exceptions import ImproperlyConfigured
 from celery.signals import worker_process_shutdown, worker_ready
+from kombu import Connection
 
 from tutorial.database import BACKENDS, explain, make_engine
 from tutorial.processes.answer import within_limit
@@ -38,9 +39,8 @@ def main(arguments: list[str]) -> None:
     threading.Thread(target=_end_with_parent, daemon=True).start()
     try:
         app = _find_app(module)
-        _reach_broker(app)
+        _reach_broker(app, options)
         _reach_result_backend(app)
-        _wait_for_the_name(app, options)
     except ImproperlyConfigured as error:
         sys.exit(str(error))
     worker_process_shutdown.connect(_end_at_once, weak=False)  # after those of the app
@@ -125,12 +125,14 @@ def _find_app(module: str) -> Celery:
     return app
 
 
-def _reach_broker(app: Celery) -> None:
+def _reach_broker(app: Celery, options: list[str]) -> None:
     """Try the broker: Celery itself would try for ever, and the notebook wait as long."""
     connection = app.connection_for_read()
 
     def connect() -> None:
         connection.ensure_connection(max_retries=2, interval_start=0, timeout=5)
+        if connection.transport.driver_type == "amqp":
+            _wait_for_the_name(connection, _queue_for_control(app, options))
         connection.release()
 
     try:
@@ -141,25 +143,25 @@ def _reach_broker(app: Celery) -> None:
         sys.exit(f"The broker at {connection.as_uri()} cannot be reached: {explain(error)}")
 
 
-def _wait_for_the_name(app: Celery, options: list[str], tries: int = 100) -> None:
+def _queue_for_control(app: Celery, options: list[str]) -> str:
+    (name,) = (each.partition("=")[2] for each in options if each.startswith("--hostname="))
+    return f"{name}.{app.conf.control_exchange}.pidbox"
+
+
+def _wait_for_the_name(connection: Connection, queue: str, tries: int = 100) -> None:
     """Wait until RabbitMQ has noticed that a killed worker of this name is gone.
 
-    Until then the queue for remote control is locked, and Celery's worker would end with an error.
+    Until then the worker's queue for remote control is locked, and Celery would end with an error.
     """
-    (name,) = (each.partition("=")[2] for each in options if each.startswith("--hostname="))
-    with app.connection_for_read() as connection:
-        if connection.transport.driver_type != "amqp":
+    for _ in range(tries):  # then Celery says that the name is in use
+        try:
+            connection.channel().queue_declare(queue, passive=True)
+        except ResourceLocked:
+            sleep(0.1)
+        except NotFound:
             return
-        for _ in range(tries):  # then Celery says that the name is in use
-            try:
-                queue = f"{name}.{app.conf.control_exchange}.pidbox"
-                connection.channel().queue_declare(queue, passive=True)
-            except ResourceLocked:
-                sleep(0.1)
-            except NotFound:
-                return
-            else:
-                return
+        else:
+            return
 
 
 def _reach_result_backend(app: Celery) -> None:
