@@ -1,5 +1,6 @@
 """A workspace for each test that uses the app in pytest's own process."""
 
+import gc
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -51,6 +52,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         if BENCHMARKS in item.path.parents:
             item.add_marker("slow")
     items.sort(key=lambda item: (item.path.suffix == ".py", item.path.name not in LONGEST))
+
+
+def pytest_collection_finish() -> None:
+    """Let garbage be looked for in what tests make: what is collected stays until the end."""
+    gc.freeze()
 
 
 @contextmanager

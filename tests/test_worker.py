@@ -39,7 +39,7 @@ pytestmark = pytest.mark.usefixtures("home")
 POOLS = ["prefork", "threads", "solo"] if hasattr(os, "fork") else ["threads", "solo"]
 
 MORE_TASKS = """
-import os, signal, time
+import gc, os, signal, time
 from pathlib import Path
 from tutorial.tasks import add, app, nap
 
@@ -52,6 +52,10 @@ def meet(folder, number):  # ends when so many of these tasks run at once
     Path(folder, meet.request.id).touch()
     while len(os.listdir(folder)) < number:
         time.sleep(0.01)
+
+@app.task
+def collects():
+    return gc.isenabled()
 
 @app.task
 def stuck():
@@ -264,6 +268,8 @@ def test_the_worker_sees_folder_workspace_and_environment(
     monkeypatch.setenv("GREETING", "hello")
     with Worker(more_tasks, pool="solo"):
         seen = tasks.app.send_task("more_tasks.surroundings").get(timeout=PATIENCE, interval=0.005)
+        collects = tasks.app.send_task("more_tasks.collects")
+        assert collects.get(timeout=PATIENCE, interval=0.005)  # not only while it starts
     assert seen == [str(tmp_path), str(home), "hello"]
 
 

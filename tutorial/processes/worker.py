@@ -5,6 +5,11 @@ the worker when the parent is gone. The thread is not in the pool's processes: w
 such a process could die with the lock of the pool's queue, when a time limit ends it.
 """
 
+import gc
+
+if __name__ == "__main__":  # not in a process of the pool that imports this again
+    gc.disable()  # until all is imported: to look for garbage took a ninth of the start
+
 import os
 import signal
 import sys
@@ -17,7 +22,7 @@ from celery import Celery
 from celery.app.utils import find_app
 from celery.concurrency import prefork
 from celery.exceptions import ImproperlyConfigured
-from celery.signals import worker_process_shutdown, worker_ready
+from celery.signals import worker_init, worker_process_shutdown, worker_ready
 from kombu import Connection
 
 from tutorial.database import BACKENDS, explain, make_engine
@@ -34,6 +39,7 @@ def main(arguments: list[str]) -> None:
         ``celery -A MODULE worker`` and the worker's options.
     """
     _celery, _option, module, _worker, *options = arguments
+    worker_init.connect(_collect_garbage_again, weak=False)  # before there is a pool
     _keep_temporary_files_in_the_workspace()
     _say_when_ready()
     threading.Thread(target=_end_with_parent, daemon=True).start()
@@ -92,6 +98,10 @@ def _say_when_ready() -> None:
     @worker_ready.connect(weak=False)
     def say_ready(**_: object) -> None:
         os.write(ready, b"ready\n")
+
+
+def _collect_garbage_again(**_: object) -> None:
+    gc.enable()
 
 
 def _end_at_once(exitcode: int, **_: object) -> None:
