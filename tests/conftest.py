@@ -2,7 +2,7 @@
 
 import gc
 import signal
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from importlib import reload
 from pathlib import Path
@@ -27,11 +27,18 @@ BENCHMARKS = Path(__file__).parent / "benchmarks"
 LONGEST = {
     *("test_backend.py", "test_browser.py", "test_capacity_recipes.py", "test_classroom.py"),
     *("test_classroom_grading.py", "test_contributing.py", "test_course_run.py", "test_damage.py"),
-    *("test_expiry.py", "test_findings.py", "test_inspection_cases.py", "test_lab.py"),
-    *("test_new.py", "test_old_tables.py", "test_production.py", "test_recovery.py"),
-    *("test_results_values.py", "test_servers.py", "test_servers_live.py", "test_site.py"),
-    *("test_start.py", "test_storing.py", "test_style.py", "test_watching.py", "test_worker.py"),
+    *("test_findings.py", "test_inspection_cases.py", "test_lab.py", "test_old_tables.py"),
+    *("test_recovery.py", "test_results_live.py", "test_site.py", "test_start.py"),
+    *("test_storing.py", "test_style.py", "test_watching.py", "test_worker.py"),
 }
+# These wait more than they compute: where several run at once, no processor has enough to do.
+WAITING = (
+    *("notebooks/13-outages.ipynb", "notebooks/11-crashes.ipynb", "notebooks/12-servers.ipynb"),
+    *("tests/test_results_values.py", "tests/test_servers.py", "tests/test_servers_live.py"),
+    *("tests/test_new.py", "tests/test_production.py", "tests/test_expiry.py"),
+    "tests/test_broker.py",
+)
+APART = 7  # so many other files begin between two of them
 
 
 def pytest_configure() -> None:
@@ -52,6 +59,16 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         if BENCHMARKS in item.path.parents:
             item.add_marker("slow")
     items.sort(key=lambda item: (item.path.suffix == ".py", item.path.name not in LONGEST))
+    files = mixed({"/".join(item.path.parts[-2:]): None for item in items})
+    items.sort(key=lambda item: files.index("/".join(item.path.parts[-2:])))
+
+
+def mixed(files: Collection[str]) -> list[str]:
+    """Begin with a file that waits, and another one after so many of the others."""
+    mixed = [file for file in files if file not in WAITING]
+    for number, file in enumerate(file for file in WAITING if file in files):
+        mixed.insert(number * (APART + 1), file)
+    return mixed
 
 
 def pytest_collection_finish() -> None:
