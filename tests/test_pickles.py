@@ -329,7 +329,11 @@ def is_read_or_refused(raw: bytes) -> None:
 
 
 @pytest.mark.parametrize(
-    "raw", [b"", b".", b"N", b"(.", b"(\x85.", b"0.", b"N.N.", b"]Na", b"h\0."]
+    "raw",
+    [
+        *(b"", b".", b"N", b"(.", b"(\x85.", b"0.", b"N.N.", b"]Na", b"h\0."),
+        b"cshop\nin\\two\\nlines\n)R.",  # of two lines, when it is read
+    ],
 )
 def test_a_short_program_is_read_or_refused(raw: bytes) -> None:
     is_read_or_refused(raw)

@@ -104,7 +104,8 @@ def _read(raw: bytes, is_exception: Callable[["_Name"], bool]) -> Any:
             return builder.exception(note)
         return builder.build(note)
     except Exception as error:  # of any kind: anybody may have written these bytes
-        raise ValueError(f"The pickle cannot be read safely: {error}.") from None
+        reason = " ".join(str(error).split())  # one line, whatever a name in the pickle holds
+        raise ValueError(f"The pickle cannot be read safely: {reason}.") from None
 
 
 @dataclass(slots=True, eq=False)
