@@ -76,15 +76,6 @@ def pytest_collection_finish() -> None:
     gc.freeze()
 
 
-def pytest_collection_finish() -> None:
-    """Let the garbage collector never look again at what stays to the end: modules and tests.
-
-    There are many, and each of its complete runs took a sixth of a second for them.
-    """
-    gc.collect()
-    gc.freeze()
-
-
 @contextmanager
 def workspace(folder: Path) -> Iterator[Path]:
     """Let the app of this process, and all that a test starts, work in an empty folder."""

@@ -54,3 +54,22 @@ def empty_database(kind: str, folder: Path) -> Iterator[sa.URL]:
             connection.execute(sa.text(others), {"n": name})
             connection.execute(sa.text(f"DROP SCHEMA {name} CASCADE"))
     server.dispose()
+
+
+@contextmanager
+def database_of_its_own(kind: str, folder: Path) -> Iterator[sa.URL]:
+    """Yield the URL of an empty database: on a server a whole one, on MariaDB too."""
+    if kind == "sqlite":
+        yield sqlite_url(folder / f"{uuid4().hex}.db")
+        return
+    server = server_url(VARIABLES[kind])
+    name = f"tutorial_{uuid4().hex[:12]}"
+    administration = sa.create_engine(server, isolation_level="AUTOCOMMIT")
+    with administration.connect() as connection:
+        connection.exec_driver_sql(f"CREATE DATABASE {name}")
+        try:
+            yield server.set(database=name)
+        finally:
+            force = " WITH (FORCE)" if kind == "postgresql" else ""
+            connection.exec_driver_sql(f"DROP DATABASE {name}{force}")
+    administration.dispose()

@@ -19,6 +19,7 @@ from tutorial.workspace import HOME_VARIABLE
 
 CGROUPS = Path("/sys/fs/cgroup")
 START = """
+import time
 from tutorial.workspace import open_workspace
 open_workspace("deaths")
 from tutorial.tasks import add, nap
@@ -29,7 +30,7 @@ assert add.delay(2, 3).get(timeout=300, interval=0.005) == 5
 WORK = """
 naps = [nap.delay(900) for _ in range(4)]
 while worker.logs().count("nap[") < {running}:
-    pass
+    time.sleep(0.01)
 """
 
 

@@ -201,6 +201,7 @@ def test_it_pickles_without_its_engine(engine: sa.Engine) -> None:
     assert pickle.loads(pickle.dumps(app.backend)).engine is engine
 
 
+@pytest.mark.parametrize("url", few(*DATABASES), indirect=True)
 def test_a_spawned_process_makes_an_engine_of_its_own(engine: sa.Engine) -> None:
     app = Celery("myapp", backend=engine_backend(engine))
     app.backend.store_result("one", 5, "SUCCESS")

@@ -122,11 +122,23 @@ values = st.recursive(
 )
 
 
-@given(values, st.sampled_from(PROTOCOLS))
-def test_a_plain_value_is_what_unpickling_gives(value: Any, protocol: int) -> None:
+def is_what_unpickling_gives(value: Any, protocol: int) -> None:
     raw = pickle.dumps(value, protocol)
     assert same(read_pickle(raw), pickle.loads(raw))
     assert same(read_pickle(pickletools.optimize(raw)), pickle.loads(raw))
+
+
+@given(values, st.sampled_from(PROTOCOLS))
+@settings(max_examples=50)
+def test_a_plain_value_is_what_unpickling_gives(value: Any, protocol: int) -> None:
+    is_what_unpickling_gives(value, protocol)
+
+
+@pytest.mark.slow
+@given(values, st.sampled_from(PROTOCOLS))
+@settings(max_examples=2_000)
+def test_many_plain_values_are_what_unpickling_gives(value: Any, protocol: int) -> None:
+    is_what_unpickling_gives(value, protocol)
 
 
 @given(values, st.sampled_from(PROTOCOLS))
@@ -340,7 +352,7 @@ def test_a_short_program_is_read_or_refused(raw: bytes) -> None:
 
 
 @given(anything | programs | damaged_pickles())
-@settings(max_examples=300)
+@settings(max_examples=150)
 def test_what_is_hardly_a_pickle_is_read_or_refused(raw: bytes) -> None:
     is_read_or_refused(raw)
 

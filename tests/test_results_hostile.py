@@ -275,9 +275,20 @@ messages = (
 )
 
 
-@settings(quick, max_examples=50)
+@settings(quick, max_examples=15)
 @given(payloads=st.lists(messages, min_size=4, max_size=4))
-def test_hostile_messages(tmp_path_factory: pytest.TempPathFactory, payloads: list[str]) -> None:
+def test_hostile_messages(payloads: list[str]) -> None:
+    messages_are_loaded(payloads)
+
+
+@pytest.mark.slow
+@settings(quick, max_examples=500)
+@given(payloads=st.lists(messages, min_size=4, max_size=4))
+def test_thousands_of_hostile_messages(payloads: list[str]) -> None:
+    messages_are_loaded(payloads)
+
+
+def messages_are_loaded(payloads: list[str]) -> None:
     engine = make_engine("sqlite://", poolclass=sa.StaticPool)
     with engine.begin() as connection:
         connection.exec_driver_sql("CREATE TABLE kombu_queue (id INTEGER PRIMARY KEY, name)")

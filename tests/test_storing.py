@@ -13,7 +13,7 @@ import sqlalchemy as sa
 from celery import Celery
 from celery.exceptions import BackendStoreError
 from celery.result import GroupResult, ResultSet
-from databases import DATABASES, empty_database, server_url
+from databases import DATABASES, database_of_its_own, empty_database, server_url
 from processes import few, needs_fork, python, survivors
 
 from tutorial import servers, tasks
@@ -52,11 +52,8 @@ def repeat(text, times):
 SEND = """
 import json, os
 from refused import fail, long_name, long_name_that_starts, repeat
-from tutorial.database import make_engine
-from tutorial.results import load_results
 from tutorial.worker import Worker
 
-url = os.environ["RESULTS"]
 with Worker("refused", pool=os.environ["POOL"], concurrency=1):
     sent = [
         long_name.delay(),
@@ -70,9 +67,7 @@ with Worker("refused", pool=os.environ["POOL"], concurrency=1):
         fail.delay("a" * 100_000),
     ]
     repeat.delay("the next task", 1).get(timeout=300, interval=0.02)
-rows = load_results(make_engine(url), columns=["task_id", "status", "result"])
-rows = rows.set_index("task_id").reindex([each.id[:155] for each in sent])
-print(json.dumps([[status, str(result)[:200]] for status, result in rows.values]))
+print(json.dumps([each.id[:155] for each in sent]))
 """
 BACKENDS = {"stock": "", "engine": "tutorial.backend:EngineBackend"}
 ANSWERS = {"postgresql": ["SUCCESS"] * 2 + ["FAILURE"], "mariadb": ["FAILURE"] * 3}
@@ -85,12 +80,11 @@ def refused(tmp_path: Path) -> Iterator[Path]:
     assert survivors(tmp_path) == []
 
 
-def as_utf8mb3(server: Server) -> None:
+def as_utf8mb3(url: sa.URL) -> None:
     """Let the tables of a MariaDB database be of the character set of older versions."""
-    name = sa.make_url(server.url).database
-    engine = sa.create_engine(server.url)
+    engine = sa.create_engine(url)
     with engine.begin() as connection:
-        connection.execute(sa.text(f"ALTER DATABASE {name} CHARACTER SET utf8mb3"))
+        connection.execute(sa.text(f"ALTER DATABASE {url.database} CHARACTER SET utf8mb3"))
     engine.dispose()
 
 
@@ -108,23 +102,26 @@ def as_utf8mb3(server: Server) -> None:
 def test_what_a_server_refuses_leaves_its_cause_and_the_next_task_runs(
     kind: str, pool: str, backend: str, refused: Path
 ) -> None:
-    server_url(VARIABLES[kind])
-    with Server(kind) as server:
+    with database_of_its_own(kind, refused) as url:
         if kind == "mariadb":
-            as_utf8mb3(server)
+            as_utf8mb3(url)
+        text = url.render_as_string(hide_password=False)
         done = python(
             SEND,
             refused,
             PYTHONPATH=str(refused),
-            CELERY_RESULT_BACKEND=f"db+{server.url}",
-            RESULTS=server.url,
+            CELERY_RESULT_BACKEND=f"db+{text}",
+            RESULTS=text,
             POOL=pool,
             BACKEND=BACKENDS[backend],
         )
-    assert done.returncode == 0, done.stderr
-    found = json.loads(done.stdout)
-    assert [status for status, _result in found] == ["FAILURE"] * 6 + ANSWERS[kind]
-    results = [result for _status, result in found]
+        assert done.returncode == 0, done.stderr
+        engine = make_engine(url)
+        rows = load_results(engine, columns=["task_id", "status", "result"]).set_index("task_id")
+        engine.dispose()
+    rows = rows.loc[json.loads(done.stdout)]
+    assert list(rows["status"]) == ["FAILURE"] * 6 + ANSWERS[kind]
+    results = [str(result) for result in rows["result"]]
     for result in results[:3]:
         assert "The database refused to store S" in result
         assert "too long for" in result
@@ -169,13 +166,10 @@ def app_on(where: str, folder: Path) -> Iterator[tuple[Celery, sa.Engine]]:
     """Yield an app, and its engine, on one of the databases of `REFUSED_IDS`."""
     kind, _comma, mode = where.partition(", ")
     with ExitStack() as stack:
-        url = sa.make_url(f"sqlite:///{folder}/results.db")
-        if kind != "sqlite":
-            server_url(VARIABLES[kind])
-            server = stack.enter_context(Server(kind))
-            url = sa.make_url(server.url).update_query_string(LOOSE if mode == "loose" else "")
-            if mode == "utf8mb3":
-                as_utf8mb3(server)
+        url = stack.enter_context(database_of_its_own(kind, folder))
+        if mode == "utf8mb3":
+            as_utf8mb3(url)
+        url = url.update_query_string(LOOSE if mode == "loose" else "")
         engine = make_engine(url)
         stack.callback(engine.dispose)
         yield Celery("ids", backend=engine_backend(engine), set_as_current=False), engine
@@ -296,7 +290,7 @@ def test_the_failure_of_a_long_id_is_not_mistaken_for_another_task(tmp_path: Pat
 
 
 AWAY = """
-import os, sys
+import os, sys, time
 from tutorial import servers
 from tutorial.broker import BROKER_VARIABLE
 from tutorial.database import RESULT_BACKEND_VARIABLE
@@ -311,7 +305,7 @@ from tutorial.worker import Worker
 
 def wait_for(words, times=1):
     while worker.logs().count(words) < times:
-        pass
+        time.sleep(0.01)
 
 worker = Worker(concurrency=1).start()
 add.delay(1, 1).get(timeout=300)
@@ -326,7 +320,7 @@ wait_for("will be stored when the database is back", 2)
 print(sum(bool(app.control.ping(timeout=20, limit=1)) for _ in range(5)))
 database.start()
 while not late.ready():
-    pass
+    time.sleep(0.01)
 print(late.state, type(late.result).__name__)
 late = nap.apply_async([60], time_limit=1)
 wait_for("nap", 3)

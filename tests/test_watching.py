@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Event
+from uuid import uuid4
 
 import nbformat
 import pandas as pd
@@ -14,7 +15,7 @@ import pytest
 import sqlalchemy as sa
 from celery import Celery
 from conftest import configure_again
-from databases import empty_database
+from databases import database_of_its_own, empty_database
 from processes import LONG, wait_for
 from redis import Redis
 from stored_results import make_app, store
@@ -65,33 +66,39 @@ class Place:
 def roles(kind: str, url: sa.URL) -> Iterator[Place]:
     owner = make_engine(url)
     database = url.database
+    mark = uuid4().hex[:8]  # roles belong to all databases of a server
+    worker, analyst = f"worker_{mark}", f"analyst_{mark}"
     make_app(text(url)).backend.ResultSession().close()  # the owner makes the tables
     statements = {
         "postgresql": [
             f"ALTER DATABASE {database} SET timezone TO '{ZONE}'",
-            "CREATE ROLE worker LOGIN PASSWORD 'w'",
-            "CREATE ROLE analyst LOGIN PASSWORD 'a'",
-            "GRANT SELECT, INSERT, UPDATE, DELETE ON celery_taskmeta, celery_tasksetmeta TO worker",
-            "GRANT USAGE ON ALL SEQUENCES IN SCHEMA public TO worker",
-            "GRANT SELECT ON celery_taskmeta TO analyst",
+            f"CREATE ROLE {worker} LOGIN PASSWORD 'w'",
+            f"CREATE ROLE {analyst} LOGIN PASSWORD 'a'",
+            "GRANT SELECT, INSERT, UPDATE, DELETE ON celery_taskmeta, celery_tasksetmeta "
+            f"TO {worker}",
+            f"GRANT USAGE ON ALL SEQUENCES IN SCHEMA public TO {worker}",
+            f"GRANT SELECT ON celery_taskmeta TO {analyst}",
         ],
         "mariadb": [
             "SET GLOBAL time_zone = '-08:00'",
-            "CREATE USER worker IDENTIFIED BY 'w'",
-            "CREATE USER analyst IDENTIFIED BY 'a'",
-            f"GRANT SELECT, INSERT, UPDATE, DELETE ON {database}.* TO worker",
-            f"GRANT SELECT ON {database}.celery_taskmeta TO analyst",
+            f"CREATE USER {worker} IDENTIFIED BY 'w'",
+            f"CREATE USER {analyst} IDENTIFIED BY 'a'",
+            f"GRANT SELECT, INSERT, UPDATE, DELETE ON {database}.* TO {worker}",
+            f"GRANT SELECT ON {database}.celery_taskmeta TO {analyst}",
         ],
     }
     with owner.begin() as connection:
         for statement in statements[kind]:
             connection.exec_driver_sql(statement)
     owner.dispose()  # whose sessions still have the old zone
-    worker = url.set(username="worker", password="w")
-    analyst = make_engine(url.set(username="analyst", password="a"))
-    yield Place(owner, text(worker), analyst)
+    reader = make_engine(url.set(username=analyst, password="a"))
+    yield Place(owner, text(url.set(username=worker, password="w")), reader)
+    reader.dispose()
+    if kind == "postgresql":
+        with owner.begin() as connection:
+            connection.exec_driver_sql(f"DROP OWNED BY {worker}, {analyst}")
+            connection.exec_driver_sql(f"DROP ROLE {worker}, {analyst}")
     owner.dispose()
-    analyst.dispose()
 
 
 def text(url: sa.URL) -> str:
@@ -113,11 +120,14 @@ def database(request: pytest.FixtureRequest, home_of_module: Path) -> Iterator[P
         yield Place(make_engine(url), str(url), reader)
         reader.dispose()
         return
-    if reason := servers.missing(kind, private=True):
+    if kind == "postgresql":
+        with database_of_its_own(kind, home_of_module) as url, roles(kind, url) as found:
+            yield found
+        return
+    if reason := servers.missing(kind, private=True):  # since the zone is that of the server
         pytest.skip(reason)
-    start = getattr(servers, kind)
     with (
-        start(private=True, host="127.0.0.1") as server,
+        servers.mariadb(private=True, host="127.0.0.1") as server,
         roles(kind, sa.make_url(server.url)) as found,
     ):
         yield found

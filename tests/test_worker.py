@@ -610,13 +610,14 @@ def test_a_stop_just_after_the_start_ends_in_time(home: Path, moment: float) -> 
 @needs_fork
 def test_a_program_that_ends_ends_its_workers(tmp_path: Path) -> None:
     code = """
+import time
 from tutorial.tasks import nap
 from tutorial.worker import Worker
 idle = Worker(hostname="idle@test", concurrency=1, queues="none").start()
 busy = Worker(hostname="busy@test", pool="solo").start()
 nap.delay(900)
 while "received" not in busy.logs():
-    pass
+    time.sleep(0.01)
 print(busy.pid)"""
     done = python(code, tmp_path)
     assert done.returncode == 0, done.stderr

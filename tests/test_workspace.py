@@ -224,7 +224,7 @@ time.sleep(900)"""
 @needs_fork
 def test_a_restart_while_an_old_worker_still_dies(tmp_path: Path) -> None:
     code = """
-import os, sys
+import os, sys, time
 from tutorial.workspace import open_workspace
 open_workspace("03-add")
 from tutorial.tasks import add, nap
@@ -233,7 +233,7 @@ worker = Worker(concurrency=1).start()
 for _ in range(3):
     nap.delay(900)
 while "received" not in worker.logs():
-    pass
+    time.sleep(0.01)
 print(worker.pid, flush=True)
 os.kill(os.getpid(), 9)"""
     first, pid = started(code, tmp_path)
