@@ -94,7 +94,7 @@ def test_nbgraders_validate_button(course: Path, browser: Browser) -> None:
     name = "01-engine"  # which starts no worker
     solved = with_solutions(read(exercises / f"{name}.ipynb"), read(SOURCES / f"{name}.ipynb"))
     nbformat.write(solved, exercises / "solved.ipynb")
-    with jupyterlab(course) as address:
+    with jupyterlab(course, classroom=True) as address:
         page = browser.new_page(viewport=SCREEN)
         page.set_default_timeout(PATIENCE * 1000)
         page.goto(address.replace("00-start-here", f"exercises/{name}"))
@@ -157,8 +157,11 @@ def course(tmp_path: Path) -> Path:
 
 
 @contextmanager
-def jupyterlab(course: Path) -> Iterator[str]:
-    """Run the first command's JupyterLab on a copy of the course; yield the address it prints."""
+def jupyterlab(course: Path, classroom: bool = False) -> Iterator[str]:
+    """Run the first command's JupyterLab on a copy of the course; yield the address it prints.
+
+    Unless `classroom` is true, it is that of a learner, who has not installed this extra.
+    """
     home = course.parent / "home"
     log = home / "log.txt"
     settings = home / "settings" / "@jupyterlab" / "notebook-extension"
@@ -166,10 +169,8 @@ def jupyterlab(course: Path) -> Iterator[str]:
     # By default JupyterLab empties the cells that are not on the screen.
     every_cell = json.dumps({"windowingMode": "none"})
     (settings / "tracker.jupyterlab-settings").write_text(every_cell, encoding="utf-8")
-    if PICTURE_WANTED:  # as a learner sees it, who has not installed the extra "classroom"
-        page_config = home / "config" / "labconfig" / "page_config.json"
-        page_config.parent.mkdir(parents=True)
-        page_config.write_text('{"disabledExtensions": {"@jupyter/nbgrader": true}}')
+    if not classroom:
+        leave_out_classroom(home / "config")
     with log.open("wb") as output:
         server = subprocess.Popen(
             [sys.executable, "-m", "tutorial", "lab", "--no-browser"],
@@ -192,6 +193,20 @@ def jupyterlab(course: Path) -> Iterator[str]:
     finally:
         server.terminate()
         server.wait(PATIENCE)
+
+
+def leave_out_classroom(folder: Path) -> None:
+    """Switch off what the extra "classroom" adds to JupyterLab: nbgrader, and Jupyter Notebook."""
+    (folder / "labconfig").mkdir(parents=True)
+    pages = dict.fromkeys(("@jupyter/nbgrader", "@jupyter-notebook/lab-extension"), True)
+    settings = json.dumps({"disabledExtensions": pages})
+    (folder / "labconfig" / "page_config.json").write_text(settings, encoding="utf-8")
+    names = ("formgrader", "validate_assignment", "assignment_list", "course_list")
+    servers = dict.fromkeys(
+        ["notebook", *(f"nbgrader.server_extensions.{n}" for n in names)], False
+    )
+    settings = json.dumps({"ServerApp": {"jpserver_extensions": servers}})
+    (folder / "jupyter_server_config.json").write_text(settings, encoding="utf-8")
 
 
 def learner_environment(course: Path, home: Path) -> dict[str, str]:
@@ -225,11 +240,11 @@ def shut_down(address: str) -> None:
     urllib.request.build_opener(no_proxy).open(request, timeout=PATIENCE).close()
 
 
-def wait(condition: Callable[[], object], seconds: float = PATIENCE) -> object:
+def wait(condition: Callable[[], object], seconds: float = PATIENCE, pause: float = 0.1) -> object:
     """Return the condition's first true value, or its last one."""
     deadline = time.monotonic() + seconds
     while not (value := condition()) and time.monotonic() < deadline:
-        time.sleep(0.1)
+        time.sleep(pause)
     return value
 
 
@@ -277,7 +292,8 @@ def run_all(page: Page, command: str) -> None:
         page.locator(".jp-Dialog").get_by_text("Restart", exact=True).click()
     prompts = notebook(page).locator(".jp-CodeCell .jp-InputPrompt")
     numbers = [f"[{count}]:" for count in range(1, prompts.count() + 1)]
-    wait(lambda: prompts.all_inner_texts() == numbers)  # if not, the saved file says why
+    # If they never do, the saved file says why. Each look lays out the page, which takes time.
+    wait(lambda: prompts.all_inner_texts() == numbers, pause=1)
     choose(page, "File", "Save Notebook")
     expect(tab(page)).not_to_have_class(re.compile("jp-mod-dirty"))
 

@@ -119,7 +119,8 @@ def build(builder: str, source: Path, target: Path, repository: str) -> None:
     SiteProblem
         If Sphinx finds a fault.
     """
-    options = ["--quiet", "--fail-on-warning", "--keep-going", "--jobs=auto", "--no-color"]
+    # In one process: several would spend more on handing the pages over than they gain.
+    options = ["--quiet", "--fail-on-warning", "--keep-going", "--no-color"]
     options += [f"--builder={builder}", f"--conf-dir={WEBSITE}"]
     options += [f"--doctree-dir={source.with_name('doctrees')}", f"-Arepository={repository}"]
     if builder == "html":  # a book has no notebooks to download

@@ -1,7 +1,6 @@
 """Sphinx's configuration. `tutorial.commands.site` adds what it must look up."""
 
 import tomllib
-import warnings
 from uuid import NAMESPACE_URL, uuid5
 
 from tutorial.commands.environment import COURSE
@@ -31,8 +30,6 @@ myst_heading_slug_func = "tutorial.commands.website.reading.jupyterlab_address"
 autodoc_member_order = "bysource"
 autodoc_typehints = "none"  # numpydoc's sections have them
 numpydoc_show_class_members = False
-# kombu's docstrings, which come to numpydoc with what the package imports.
-warnings.filterwarnings("ignore", r"(?s)potentially wrong underline length.*\bkombu\b")
 default_role = "py:obj"
 
 html_theme = "furo"
