@@ -288,7 +288,17 @@ def test_thousands_of_hostile_messages(payloads: list[str]) -> None:
     messages_are_loaded(payloads)
 
 
-def messages_are_loaded(payloads: list[str]) -> None:
+@pytest.mark.parametrize("retries", ["1e300", str(2**63), "-1e19", "NaN", "[]"])
+def test_a_number_of_retries_that_is_none_loses_no_message(retries: str) -> None:
+    headers = f'{{"id": "x", "task": "add", "retries": {retries}}}'
+    message = f'{{"headers": {headers}, "body": "W1tdLCB7fSwge31d", "properties": {{}}}}'
+    frame = messages_are_loaded([message, message.replace(retries, str(2**63 - 1))])
+    assert "retries" in frame["undecodable"][0].split(", ")
+    assert frame["retries"].to_list() == [pd.NA, 2**63 - 1]
+    assert frame["task_id"].to_list() == ["x", "x"]
+
+
+def messages_are_loaded(payloads: list[str]) -> pd.DataFrame:
     engine = make_engine("sqlite://", poolclass=sa.StaticPool)
     with engine.begin() as connection:
         connection.exec_driver_sql("CREATE TABLE kombu_queue (id INTEGER PRIMARY KEY, name)")
@@ -304,6 +314,7 @@ def messages_are_loaded(payloads: list[str]) -> None:
     frame = load_messages(engine)
     assert len(frame) == len(payloads)
     assert frame["undecodable"].notna().all() or frame["task_id"].notna().any()
+    return frame
 
 
 @settings(quick, max_examples=200)

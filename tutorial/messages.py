@@ -245,7 +245,8 @@ def load_messages(engine: sa.Engine, *, timezone: str | None = None) -> pd.DataF
     for batch in Table(engine, MESSAGE_TABLE).batches(builder.stored):
         builder.add(batch)
     raw = builder.frame()
-    read = pd.DataFrame([_fields(text) for text in raw["payload"]], columns=MESSAGE_FIELDS)
+    fields = [_fields(text) for text in raw["payload"]]
+    read = pd.DataFrame(fields, columns=MESSAGE_FIELDS, dtype="object")  # numbers stay exact
     return pd.DataFrame(
         {
             "id": raw["id"],
@@ -331,7 +332,7 @@ def _fields(payload: Any) -> dict[str, Any]:
     readers: dict[str, Callable[[], Any]] = {
         "task_id": lambda: _word(headers["id"]),
         "name": lambda: _word(headers["task"]),
-        "retries": lambda: int(headers.get("retries") or 0),
+        "retries": lambda: _count(headers.get("retries")),
         "sent_at": lambda: _time(headers.get("sent_at")),
         "eta": lambda: _time(headers.get("eta")),
     }
@@ -361,6 +362,13 @@ def _all_notes(stored: pd.Series, read: pd.Series) -> pd.Series:
 
 def _word(raw: Any) -> str | None:
     return None if raw is None else decode_text(raw)[0]
+
+
+def _count(raw: Any) -> int:
+    count = 0 if raw is None else int(raw)
+    if count.bit_length() > 63:
+        raise ValueError("a frame's numbers have 64 bits")
+    return count
 
 
 def _time(text: str | None) -> dt.datetime | None:
