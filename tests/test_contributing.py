@@ -14,7 +14,8 @@ from tutorial.commands.execute import serialize
 from tutorial.workspace import COURSE
 
 PAGE = (COURSE / ".github/CONTRIBUTING.md").read_text(encoding="utf-8")
-MODEL, NUMBER, WORD = "17-capacity", "18", "small"  # its exercises become those of the new chapter
+MODEL = "14-schema"  # its exercises, which are quick, become those of the new chapter
+NUMBER, WORD = "18", "small"
 ENTRY = f"""
 [[parts.chapters]]
 name = "{NUMBER}-{WORD}"
@@ -69,10 +70,11 @@ def write(course: Path, path: str) -> None:
         text = text.replace(NAME, f"{NUMBER}-{WORD}").replace("# 03.", f"# {NUMBER}.")
         target.write_text(text, encoding="utf-8")
     else:
-        model = path.replace(f"{NUMBER}-{WORD}", MODEL).replace(WORD, "capacity")
+        number, word = MODEL.split("-")
+        model = path.replace(f"{NUMBER}-{WORD}", MODEL).replace(WORD, word)
         text = (course / model).read_text(encoding="utf-8")
-        text = text.replace(MODEL, f"{NUMBER}-{WORD}").replace("# 17.", f"# {NUMBER}.")
-        target.write_text(text.replace("exercises.capacity", f"exercises.{WORD}"), encoding="utf-8")
+        text = text.replace(MODEL, f"{NUMBER}-{WORD}").replace(f"# {number}.", f"# {NUMBER}.")
+        target.write_text(text.replace(f"exercises.{word}", f"exercises.{WORD}"), encoding="utf-8")
 
 
 def test_a_chapter_with_exercises_is_added_as_the_page_says(course: Path) -> None:
