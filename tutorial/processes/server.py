@@ -5,6 +5,11 @@ the end of that file, which the system makes when the parent ends, however it en
 server and removes its files.
 """
 
+import gc
+
+if __name__ == "__main__":
+    gc.disable()  # until all is imported, as in a worker
+
 import json
 import os
 import sys
@@ -30,6 +35,7 @@ def main(kind: str, program: str, host: str) -> None:
     host : str
         The address at which a private server listens.
     """
+    gc.enable()
     orders: Queue[str] = Queue()
     parent_is_gone = threading.Event()
     threading.Thread(target=listen_to_parent, args=[orders, parent_is_gone], daemon=True).start()
