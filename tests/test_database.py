@@ -1,6 +1,8 @@
 import os
 import socket
 import sqlite3
+import subprocess
+import sys
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -9,7 +11,7 @@ import pytest
 import sqlalchemy as sa
 from celery.exceptions import ImproperlyConfigured
 from databases import server_url
-from processes import needs_fork, python
+from processes import PATIENCE, needs_fork, python
 
 from tutorial import database
 from tutorial.database import (
@@ -26,6 +28,7 @@ from tutorial.database import (
 )
 from tutorial.servers import VARIABLES
 from tutorial.urls import usable_url
+from tutorial.workspace import COURSE
 
 # Characters that mean something in a URL, in Python's or in Celery's formatting
 ODD_NAMES = ["a b", "50%", "50%25", "a#b", "q?x=1", "ümläut", "a+b", "a@b:c", "a;b&c", "it's"]
@@ -277,3 +280,44 @@ def test_the_way_out_of_an_error_is_named(tmp_path: Path) -> None:
         make_engine(sqlite_url(tmp_path / "no" / "such.db")).connect()
     assert explain(raised.value) == "unable to open database file"
     assert explain(ValueError("one line\nand another")) == "one line"
+
+
+FORKING = """
+import os, signal, sys, threading
+import sqlalchemy as sa
+from tutorial.database import make_engine
+
+url, limit = sys.argv[1], int(sys.argv[2])
+
+def ask(engine):
+    with engine.connect() as connection:
+        assert connection.scalar(sa.text("SELECT 1"))
+
+def look():
+    engine = make_engine(url, poolclass=sa.NullPool)
+    while True:
+        ask(engine)
+
+ask(make_engine(url))  # imports what it needs
+for _ in range(2):
+    threading.Thread(target=look, daemon=True).start()
+for _ in range(60):
+    child = os.fork()
+    if not child:
+        signal.alarm(limit)
+        ask(make_engine(url))
+        os._exit(0)
+    assert os.waitpid(child, 0)[1] == 0
+print("all have ended", flush=True)
+os._exit(0)
+"""
+
+
+@needs_fork
+def test_a_child_uses_sqlite_though_threads_of_its_parent_do(tmp_path: Path) -> None:
+    """Without the wait in `tutorial.forks`, one child in ten hung in a lock of SQLite."""
+    arguments = [f"sqlite:///{tmp_path}/x.db", str(PATIENCE)]
+    done = subprocess.run(
+        [sys.executable, "-c", FORKING, *arguments], capture_output=True, text=True, cwd=COURSE
+    )
+    assert done.stdout == "all have ended\n", done.stderr

@@ -6,12 +6,15 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import nullcontext
 from html.parser import HTMLParser
 from pathlib import Path
 from uuid import uuid4
 
+import billiard
 import psutil
 import pytest
+from billiard.pool import TimeoutHandler
 from celery import Celery
 from celery.app import trace
 from celery.result import AsyncResult
@@ -745,6 +748,23 @@ def test_time_limits_stop_tasks_and_not_the_pool(home: Path) -> None:
                 late.get(timeout=PATIENCE, interval=0.005, propagate=False)
             sums = [tasks.add.delay(number, 1) for number in range(3)]
             assert [each.get(timeout=PATIENCE, interval=0.005) for each in sums] == [1, 2, 3]
+
+
+@needs_fork
+def test_a_process_that_has_just_been_closed_does_not_end_the_worker() -> None:
+    """One thread of billiard ends it after its time limit, while another one closes it."""
+    from tutorial.processes.pool import TimeLimits  # not on Windows
+
+    limits = TimeLimits([], {}, None, None)
+    for ends in (TimeoutHandler, TimeLimits):
+        process = billiard.Process(target=time.sleep, args=(LONG,))
+        process.start()
+        os.close(process._popen.sentinel)
+        with pytest.raises(ValueError) if ends is TimeoutHandler else nullcontext():
+            ends._trywaitkill(limits, process)
+        process._popen.sentinel = None  # the number may belong to another file by now
+        process.join()
+        assert process.exitcode == -signal.SIGTERM
 
 
 def test_a_name_that_rabbitmq_still_takes_for_alive_is_waited_for(

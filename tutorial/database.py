@@ -3,7 +3,7 @@
 import os
 import sqlite3
 import weakref
-from contextlib import suppress
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,7 @@ from celery.exceptions import ImproperlyConfigured
 
 from tutorial.checks.arguments import path as absolute_path
 from tutorial.checks.arguments import shown, text
+from tutorial.forks import ForkSafeConnection, inside
 from tutorial.urls import address, scheme, shared_url, sqlite_file, usable_url
 from tutorial.workspace import RESULTS_FILE, home
 
@@ -167,6 +168,8 @@ def configure_engine(engine: sa.Engine) -> sa.Engine:
     """
     check_engine(engine)
     limit_connecting(engine)
+    if engine.dialect.driver == "pysqlite":
+        sa.event.listen(engine, "do_connect", _let_forks_wait)
     if engine.dialect.name == "sqlite":
         sa.event.listen(engine, "connect", _set_pragmas)
         sa.event.listen(engine, "connect", _note_file)
@@ -284,23 +287,32 @@ def _note_address(context: Any) -> None:
             context.original_exception._tutorial_address = address(context.engine.url)
 
 
+def _let_forks_wait(_dialect: Any, _record: Any, _arguments: Any, options: dict[str, Any]) -> None:
+    options.setdefault("factory", ForkSafeConnection)
+
+
 def _set_pragmas(connection: Any, _record: Any) -> None:
     # With WAL, readers and the writer do not wait for each other, https://sqlite.org/wal.html
     # The file stores the mode. So only a new file needs it, and a file that another program has
     # made keeps its own.
-    if _is_empty(connection.execute("PRAGMA database_list").fetchone()[2]):
+    if _is_empty(_pragma(connection, "database_list")[2]):
         try:
-            connection.execute("PRAGMA journal_mode = WAL")
+            _pragma(connection, "journal_mode = WAL")
         except sqlite3.OperationalError as error:
             if not error.sqlite_errorname.startswith("SQLITE_READONLY"):
                 raise
     # With WAL, a crash of a program loses nothing; a power cut can lose the last commits.
-    if connection.execute("PRAGMA journal_mode").fetchone() == ("wal",):
-        connection.execute("PRAGMA synchronous = NORMAL")
+    if _pragma(connection, "journal_mode") == ("wal",):
+        _pragma(connection, "synchronous = NORMAL")
+
+
+def _pragma(connection: Any, text: str) -> Any:
+    with closing(connection.execute(f"PRAGMA {text}")) as cursor:
+        return cursor.fetchone()
 
 
 def _note_file(connection: Any, record: Any) -> None:
-    path = connection.execute("PRAGMA database_list").fetchone()[2]
+    path = _pragma(connection, "database_list")[2]
     record.info["file"] = path, _identity(path)
 
 
@@ -329,6 +341,16 @@ def _identity(path: str) -> tuple[int, int] | None:
     return None
 
 
+def _before_fork() -> None:
+    inside.keep_out()
+    _close_idle_connections()
+
+
+def _after_fork_in_child() -> None:
+    inside.begin_anew()
+    _drop_inherited_connections()
+
+
 def _close_idle_connections() -> None:
     """Before a fork, close the connections that are not in use, so that no child inherits them.
 
@@ -349,4 +371,8 @@ def _drop_inherited_connections() -> None:
 
 
 if hasattr(os, "register_at_fork"):  # not on Windows, which has no fork
-    os.register_at_fork(before=_close_idle_connections, after_in_child=_drop_inherited_connections)
+    os.register_at_fork(
+        before=_before_fork,
+        after_in_parent=inside.let_in,
+        after_in_child=_after_fork_in_child,
+    )

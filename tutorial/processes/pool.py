@@ -9,9 +9,11 @@ frees when the process that holds it ends, however it ends.
 
 import fcntl
 import tempfile
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from billiard.pool import TimeoutHandler
 from celery.concurrency.prefork import BlockingPool
 
 
@@ -46,8 +48,22 @@ class FileLock:
         self.release()
 
 
+class TimeLimits(TimeoutHandler):
+    """The thread that ends a process when its task takes longer than its time limit.
+
+    Another thread notices the end and closes what belongs to the process. If it does so while this
+    one still looks, billiard takes that for a crash, and ends the whole worker.
+    """
+
+    def _trywaitkill(self, worker: Any) -> None:
+        with suppress(AttributeError, TypeError, ValueError):  # it has ended, and is closed
+            super()._trywaitkill(worker)
+
+
 class Pool(BlockingPool):
     """Billiard's pool, with locks that do not outlive the process that holds them."""
+
+    TimeoutHandler = TimeLimits
 
     def _setup_queues(self) -> None:
         super()._setup_queues()
