@@ -23,6 +23,9 @@ def pytest_configure(config: pytest.Config) -> None:
     """
     for name in DISTURBING:
         os.environ.pop(name, None)
+    # The threads of NumPy's linear algebra, which the course does not use, are busy while they
+    # start: half of the processor time of an import of NumPy, in a hundred processes.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     if config.option.nbval_sanitize_with is None:
         config.option.nbval_sanitize_with = str(RULES)
     if not hasattr(config, "workerinput"):  # the processes of xdist inherit the folder
