@@ -66,10 +66,10 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 def mixed(files: Collection[str]) -> list[str]:
     """Begin with a file that waits, and another one after so many of the others."""
-    mixed = [file for file in files if file not in WAITING]
+    order = [file for file in files if file not in WAITING]
     for number, file in enumerate(file for file in WAITING if file in files):
-        mixed.insert(number * (APART + 1), file)
-    return mixed
+        order.insert(number * (APART + 1), file)
+    return order
 
 
 def pytest_collection_finish() -> None:

@@ -10,10 +10,8 @@ import json
 import os
 import pickle
 import string
-import tempfile
-import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -24,7 +22,7 @@ import sqlalchemy as sa
 from celery import Celery
 from celery.backends.database.models import TaskExtended
 from celery.utils.serialization import get_pickleable_exception
-from databases import server_url
+from databases import database_of_its_own
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from kombu.exceptions import DecodeError
@@ -32,7 +30,6 @@ from kombu.utils.json import loads
 from stored_results import make_app, store
 
 from tutorial.results import load_results
-from tutorial.servers import VARIABLES
 
 KINDS = ["sqlite", "postgresql", "mariadb"]
 SERIALIZERS = ["json", "yaml", "msgpack", "pickle"]
@@ -112,29 +109,11 @@ rows = st.fixed_dictionaries(
 )
 
 
-@contextmanager
-def database(kind: str) -> Iterator[sa.URL]:
-    """Yield the URL of an empty database of its own."""
-    if kind == "sqlite":
-        with tempfile.TemporaryDirectory() as folder:
-            yield sa.make_url(f"sqlite:///{folder}/results.db")
-        return
-    url = server_url(VARIABLES[kind])
-    name = f"tutorial_{uuid.uuid4().hex[:12]}"
-    administration = sa.create_engine(url, isolation_level="AUTOCOMMIT")
-    with administration.connect() as connection:
-        connection.exec_driver_sql(f"CREATE DATABASE {name}")
-        try:
-            yield url.set(database=name)
-        finally:
-            force = " WITH (FORCE)" if kind == "postgresql" else ""
-            connection.exec_driver_sql(f"DROP DATABASE {name}{force}")
-    administration.dispose()
-
-
 @pytest.fixture(scope="module", params=KINDS)
-def url(request: pytest.FixtureRequest) -> Iterator[sa.URL]:
-    with database(request.param) as url:
+def url(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[sa.URL]:
+    with database_of_its_own(request.param, tmp_path_factory.mktemp("databases")) as url:
         yield url
 
 

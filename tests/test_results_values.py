@@ -115,9 +115,9 @@ def test_every_row_is_read_whatever_its_id(engine: sa.Engine, kind: str, ids: li
         "CREATE VIEW v AS SELECT * FROM celery_taskmeta",
     )
     wanted = {f"t{place}" for place in range(10)}
-    for table, chunksizes in (("celery_taskmeta", (1, 3, 10)), ("v", (3, 10))):
+    for table in ("celery_taskmeta", "v"):
         assert set(load_results(engine, table=table)["task_id"]) == wanted
-        for chunksize in chunksizes:
+        for chunksize in (1, 3, 10):
             pieces = list(iter_results(engine, table=table, chunksize=chunksize))
             assert [len(piece) for piece in pieces][:-1] == [chunksize] * (len(pieces) - 1)
             assert sorted(t for piece in pieces for t in piece["task_id"]) == sorted(wanted)
@@ -363,7 +363,7 @@ def test_times_with_offsets_in_text(engine: sa.Engine, stored: list[str]) -> Non
     for since, rows in [(TEN - second, sum(good)), (TEN, sum(good)), (TEN + second, 0)]:
         assert len(load_results(engine, since=since)) == rows
         assert count_results(engine, since=since).sum() == rows
-        assert sum(map(len, iter_results(engine, since=since, chunksize=4))) == rows
+        assert sum(map(len, iter_results(engine, since=since, chunksize=2))) == rows
         assert len(load_results(engine, until=since)) == sum(good) - rows
     assert len(load_results(engine, since=TEN, limit=1)) == 1
 

@@ -4,6 +4,7 @@ import ast
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
+import conftest
 import pytest
 
 from tutorial.workspace import COURSE
@@ -110,3 +111,9 @@ def test_an_import_that_runs_back_up_is_seen(
         file.write_text(text if name == module else "")
     [complaint] = complaints(package)
     assert sentence in complaint
+
+
+def test_the_files_that_the_tests_order_exist() -> None:
+    folders = (COURSE, COURSE / "tests")
+    for file in conftest.LONGEST | set(conftest.WAITING):
+        assert any((folder / file).is_file() for folder in folders), file

@@ -750,6 +750,9 @@ def test_time_limits_stop_tasks_and_not_the_pool(home: Path) -> None:
             assert [each.get(timeout=PATIENCE, interval=0.005) for each in sums] == [1, 2, 3]
 
 
+NO_FILE = 10**9  # as a closed one, but no other file can get this number
+
+
 @needs_fork
 def test_a_process_that_has_just_been_closed_does_not_end_the_worker() -> None:
     """One thread of billiard ends it after its time limit, while another one closes it."""
@@ -759,11 +762,11 @@ def test_a_process_that_has_just_been_closed_does_not_end_the_worker() -> None:
     for ends in (TimeoutHandler, TimeLimits):
         process = billiard.Process(target=time.sleep, args=(LONG,))
         process.start()
-        os.close(process._popen.sentinel)
+        sentinel, process._popen.sentinel = process._popen.sentinel, NO_FILE
         with pytest.raises(ValueError) if ends is TimeoutHandler else nullcontext():
             ends._trywaitkill(limits, process)
-        process._popen.sentinel = None  # the number may belong to another file by now
-        process.join()
+        process._popen.sentinel = sentinel
+        process.join(PATIENCE)
         assert process.exitcode == -signal.SIGTERM
 
 

@@ -14,7 +14,7 @@ from typing import Any, Self
 class Inside:
     """Notes how many threads are inside SQLite, so that no process is forked meanwhile."""
 
-    tries = 50  # for a tenth of a second; then a fork is less bad than none
+    tries = 50  # of a tenth of a second each; then it is better to fork than to wait on
 
     def __init__(self) -> None:
         self.begin_anew()
