@@ -47,7 +47,7 @@ def pytest_configure() -> None:
     ``.venv/bin/pytest`` can be called where PATH does not lead to its environment; after ``nohup
     pytest`` or ``pytest &``, all that it starts would ignore Ctrl+C.
     """
-    gc.set_threshold(10_000, 20)  # looking for garbage took a tenth of the time
+    gc.set_threshold(100_000, 50)  # looking for garbage took a tenth of the time
     prefer_this_environment()
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -1,8 +1,10 @@
 """Starts Python programs on a workspace, and finds the processes that work in it."""
 
 import os
+import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Collection
 from pathlib import Path
@@ -24,6 +26,12 @@ def few(first: Any, *others: Any) -> list[Any]:
     """Return parameters for a test: the first ones always run, the others on request."""
     tuples = [each if isinstance(each, tuple) else (each,) for each in others]
     return [first, *(pytest.param(*each, marks=pytest.mark.slow) for each in tuples)]
+
+
+def interrupt_in(seconds: float) -> None:
+    """Interrupt the main thread later, also while it sleeps."""
+    main = threading.main_thread().ident
+    threading.Timer(seconds, signal.pthread_kill, [main, signal.SIGINT]).start()
 
 
 needs_fork = pytest.mark.skipif(not hasattr(os, "fork"), reason="Windows has no fork")

@@ -3,7 +3,6 @@ import signal
 import socket
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Iterator
 from contextlib import nullcontext
@@ -24,6 +23,7 @@ from processes import (
     PATIENCE,
     environment,
     few,
+    interrupt_in,
     needs_fork,
     processes,
     python,
@@ -488,10 +488,10 @@ def test_a_late_worker_is_ended(
 
 
 @needs_fork
-@pytest.mark.parametrize("moment", few(0.4, 0.02))
+@pytest.mark.parametrize("moment", few(0.4, 0.02, 3.0))  # the last: it is ready
 def test_an_interrupted_start_leaves_nothing(home: Path, moment: float) -> None:
-    threading.Timer(moment, signal.raise_signal, [signal.SIGINT]).start()
     with pytest.raises(KeyboardInterrupt):
+        interrupt_in(moment)
         Worker().start()
         time.sleep(LONG)
     for started_one in list(worker._running.values()):  # it was ready before the moment came
@@ -595,7 +595,7 @@ def test_an_interrupted_stop_leaves_nothing(home: Path) -> None:
     tasks.nap.delay(LONG)
     wait_for(lambda: "received" in worker.logs())
     with pytest.raises(KeyboardInterrupt):
-        threading.Timer(0.3, signal.raise_signal, [signal.SIGINT]).start()
+        interrupt_in(0.3)
         worker.stop(timeout=LONG)
     assert survivors(home) == []
 

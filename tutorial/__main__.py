@@ -1,6 +1,7 @@
 """The commands of the course: ``python -m tutorial``."""
 
 # An old Python must be able to read this file, to say which one is needed.
+import gc
 import os
 import sys
 
@@ -19,4 +20,7 @@ if not __package__:  # started as "python FOLDER/tutorial", which works in any f
 from tutorial.commands.main import main  # noqa: E402
 
 if __name__ == "__main__":
-    sys.exit(main())
+    gc.set_threshold(100000, 50)  # most of what a command makes are the modules that it imports
+    code = main()
+    gc.freeze()  # the end of the process does not look for garbage either
+    sys.exit(code)

@@ -14,6 +14,9 @@ from tutorial.commands.environment import DISTURBING
 from tutorial.commands.outputs import RULES, tags_of, wait_longer
 from tutorial.servers import VARIABLES, missing
 
+# To look for garbage is a fifth of what a kernel does when a notebook imports pandas.
+KERNEL = "import gc\ngc.freeze()\ngc.set_threshold(100_000, 50)\n"
+
 
 def pytest_configure(config: pytest.Config) -> None:
     """Name the rules by their full path, and keep a user's settings out of the kernels.
@@ -32,6 +35,9 @@ def pytest_configure(config: pytest.Config) -> None:
         folder = tempfile.TemporaryDirectory(prefix="tutorial-ipython-", ignore_cleanup_errors=True)
         config.add_cleanup(folder.cleanup)
         os.environ["IPYTHONDIR"] = folder.name
+        profile = Path(folder.name, "profile_default")
+        profile.mkdir()
+        (profile / "ipython_kernel_config.py").write_text(KERNEL)
 
 
 @pytest.hookimpl(tryfirst=True)  # before xdist's own answer, which is the number of cores

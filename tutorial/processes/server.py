@@ -35,6 +35,7 @@ def main(kind: str, program: str, host: str) -> None:
     host : str
         The address at which a private server listens.
     """
+    gc.freeze()
     gc.enable()
     orders: Queue[str] = Queue()
     parent_is_gone = threading.Event()

@@ -101,6 +101,7 @@ def _say_when_ready() -> None:
 
 
 def _collect_garbage_again(**_: object) -> None:
+    gc.freeze()  # what is imported stays: neither a process of the pool nor the end looks at it
     gc.enable()
 
 
