@@ -65,8 +65,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def mixed(files: Collection[str]) -> list[str]:
-    """Begin with a file that waits, and another one after so many of the others."""
+    """Let notebooks, which wait for their kernels, and tests take turns, and spread what waits."""
     order = [file for file in files if file not in WAITING]
+    kinds = [[file for file in order if file.endswith(end)] for end in (".ipynb", ".py")]
+    place = {file: (number + 1) / len(kind) for kind in kinds for number, file in enumerate(kind)}
+    order.sort(key=place.__getitem__)
     for number, file in enumerate(file for file in WAITING if file in files):
         order.insert(number * (APART + 1), file)
     return order
