@@ -19,8 +19,6 @@ from submissions import ADD, CASES, ENGINE, KILL, REPRESENTATIVES, ZOE, Case, ha
 from tutorial.__main__ import main
 from tutorial.commands import classroom
 from tutorial.commands.classroom import ClassroomError, build_course
-from tutorial.commands.grading import report
-from tutorial.commands.grading.running import RunExercises, _error
 from tutorial.exercises.checking import SOURCES
 from tutorial.workspace import COURSE
 
@@ -123,6 +121,9 @@ def test_the_report_tells_five_words_apart(course: Path, wrongly_graded: list[st
 
 @pytest.mark.parametrize("name", ["01-2-answer", None])
 def test_an_answer_that_ends_its_kernel_is_wrong_also_if_it_was_retyped(name: str | None) -> None:
+    from tutorial.commands.grading import report  # nbgrader takes long, in each of the processes
+    from tutorial.commands.grading.running import _error
+
     given = {"nbgrader": {"grade_id": name}} if name else {}
     own = nbformat.v4.new_code_cell(KILL, metadata=given)
     check = nbformat.v4.new_code_cell("exercise_2.check(total)")
@@ -182,6 +183,8 @@ def test_the_heartbeat_of_a_kernel_ends_before_its_context(
     here: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Otherwise the context waits for ever for a socket that the heartbeat has just opened."""
+    from tutorial.commands.grading.running import RunExercises
+
     alive = []
 
     def destroy(context: zmq.Context, linger: int | None = None) -> None:
