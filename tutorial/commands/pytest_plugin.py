@@ -14,7 +14,7 @@ from tutorial.commands.environment import DISTURBING
 from tutorial.commands.outputs import RULES, tags_of, wait_longer
 from tutorial.servers import VARIABLES, missing
 
-# To look for garbage is a fifth of what a kernel does when a notebook imports pandas.
+# Kernels of the tests read this first: to look for garbage takes a fifth of an import of pandas.
 KERNEL = "import gc\ngc.freeze()\ngc.set_threshold(100_000, 50)\n"
 
 
