@@ -1,6 +1,5 @@
 """A workspace for each test that uses the app in pytest's own process."""
 
-import gc
 import signal
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
@@ -47,7 +46,6 @@ def pytest_configure() -> None:
     ``.venv/bin/pytest`` can be called where PATH does not lead to its environment; after ``nohup
     pytest`` or ``pytest &``, all that it starts would ignore Ctrl+C.
     """
-    gc.set_threshold(100_000, 50)  # looking for garbage took a tenth of the time
     prefer_this_environment()
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -73,11 +71,6 @@ def mixed(files: Collection[str]) -> list[str]:
     for number, file in enumerate(file for file in WAITING if file in files):
         order.insert(number * (APART + 1), file)
     return order
-
-
-def pytest_collection_finish() -> None:
-    """Let garbage be looked for in what tests make: what is collected stays until the end."""
-    gc.freeze()
 
 
 @contextmanager

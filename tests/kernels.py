@@ -34,7 +34,8 @@ while worker.logs().count("nap[") < {running}:
 """
 
 
-SLEEP = "import time; print('now', flush=True); time.sleep(900)"
+# An interrupt at the moment at which one long sleep begins would wait for its end.
+SLEEP = "import time; print('now', flush=True)\nwhile True: time.sleep(0.01)"
 
 
 class Kernel:

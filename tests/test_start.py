@@ -21,7 +21,7 @@ from zipfile import ZipFile
 import nbformat
 import pytest
 from packaging.specifiers import SpecifierSet
-from processes import wait_for
+from processes import few, wait_for
 
 from tutorial.commands.environment import COURSE
 
@@ -258,21 +258,22 @@ def test_two_commands_at_the_same_time_install_once(course: SmallCourse) -> None
     assert stderr.count("Installing the packages") == 1
 
 
-@pytest.mark.parametrize(
-    ("name", "value"),
-    [
-        ("UV_WORKING_DIR", "{home}"),
-        ("UV_REQUIRE_HASHES", "1"),
-        ("UV_OVERRIDE", "{home}/missing.txt"),
-        ("UV_PYTHON", "{home}/missing"),
-        ("UV_PROJECT_ENVIRONMENT", "{home}/elsewhere"),
-        ("UV_SYSTEM_PYTHON", "1"),
-        ("VIRTUAL_ENV", "{home}"),
-        ("CONDA_PREFIX", "{home}"),
-    ],
-)
-def test_settings_for_other_projects_do_no_harm(name: str, value: str, course: SmallCourse) -> None:
-    assert course.where(**{name: value.format(home=course.home)}) == course.environment
+SETTINGS = {
+    "UV_WORKING_DIR": "{home}",
+    "UV_REQUIRE_HASHES": "1",
+    "UV_OVERRIDE": "{home}/missing.txt",
+    "UV_PYTHON": "{home}/missing",
+    "UV_PROJECT_ENVIRONMENT": "{home}/elsewhere",
+    "UV_SYSTEM_PYTHON": "1",
+    "VIRTUAL_ENV": "{home}",
+    "CONDA_PREFIX": "{home}",
+}
+
+
+@pytest.mark.parametrize("names", few(list(SETTINGS), *([name] for name in SETTINGS)))
+def test_settings_for_other_projects_do_no_harm(names: list[str], course: SmallCourse) -> None:
+    values = {name: SETTINGS[name].format(home=course.home) for name in names}
+    assert course.where(**values) == course.environment
     assert [path for path in course.home.iterdir() if path.name != ".cache"] == []
 
 

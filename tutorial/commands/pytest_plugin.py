@@ -3,6 +3,7 @@
 It works in every folder and for every notebook, whereas a ``conftest.py`` counts only beside it.
 """
 
+import gc
 import os
 import tempfile
 from pathlib import Path
@@ -14,8 +15,9 @@ from tutorial.commands.environment import DISTURBING
 from tutorial.commands.outputs import RULES, tags_of, wait_longer
 from tutorial.servers import VARIABLES, missing
 
-# Kernels of the tests read this first: to look for garbage takes a fifth of an import of pandas.
-KERNEL = "import gc\ngc.freeze()\ngc.set_threshold(100_000, 50)\n"
+# Looking for garbage took a tenth of the tests' time, and a fifth of an import of pandas.
+gc.set_threshold(100_000, 50)
+KERNEL = "import gc\ngc.freeze()\ngc.set_threshold(100_000, 50)\n"  # read by those of the tests
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -60,3 +62,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             kind = tag.removeprefix("needs-")
             if tag != kind and kind in VARIABLES and (reason := missing(kind)):
                 item.add_marker(pytest.mark.skip(reason=reason))
+
+
+def pytest_collection_finish() -> None:
+    """Let garbage be looked for in what tests make: what is collected stays until the end."""
+    gc.freeze()
