@@ -44,8 +44,8 @@ def pytest_configure(config: pytest.Config) -> None:
 
 @pytest.hookimpl(tryfirst=True)  # before xdist's own answer, which is the number of cores
 def pytest_xdist_auto_num_workers() -> int:
-    """Return how many processes run tests: four more than there are cores, as tests wait a lot."""
-    return max(2, os.cpu_count() or 2) + 4
+    """Return how many processes run tests: three more than there are cores, as tests wait a lot."""
+    return max(2, os.cpu_count() or 2) + 3
 
 
 def pytest_ignore_collect(collection_path: Path) -> bool | None:
