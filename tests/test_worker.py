@@ -488,7 +488,7 @@ def test_a_late_worker_is_ended(
 
 
 @needs_fork
-@pytest.mark.parametrize("moment", few(0.4, 0.02, 3.0))  # the last: it is ready
+@pytest.mark.parametrize("moment", few(0.4, 0.02, 3.0))  # before and after it is ready
 def test_an_interrupted_start_leaves_nothing(home: Path, moment: float) -> None:
     with pytest.raises(KeyboardInterrupt):
         interrupt_in(moment)

@@ -16,8 +16,8 @@ from tutorial.commands.outputs import RULES, tags_of, wait_longer
 from tutorial.servers import VARIABLES, missing
 
 # Looking for garbage took a tenth of the tests' time, and a fifth of an import of pandas.
-gc.set_threshold(100_000, 50)
-KERNEL = "import gc\ngc.freeze()\ngc.set_threshold(100_000, 50)\n"  # read by those of the tests
+SELDOM = (100_000, 50)
+KERNEL = f"import gc\ngc.freeze()\ngc.set_threshold{SELDOM}\n"  # what kernels of the tests read
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -26,6 +26,7 @@ def pytest_configure(config: pytest.Config) -> None:
     Pytest can be started in another folder, and without ``python -m tutorial test``. A startup file
     of IPython that prints, for example, would add to the outputs.
     """
+    gc.set_threshold(*SELDOM)
     for name in DISTURBING:
         os.environ.pop(name, None)
     # The threads of NumPy's linear algebra, which the course does not use, are busy while they
